@@ -1,0 +1,167 @@
+"""What came out: metrics with their intervals, and the record that is one line of ``trials.jsonl``. All frozen.
+
+Metric names carry units: accuracy (fraction 0–1), throughput_ips (samples per second), latency_ms (median per batch),
+latency_p99_ms, energy_mj (per sample, gross), energy_net_mj, power_w, model_mb, params, macs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# The format of a record. 1: first.
+RECORD_FORMAT = 1
+
+State = Literal["complete", "infeasible", "failed"]
+Direction = Literal["max", "min"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A value with its 95 % interval; `low` and `high` are None where the value is exact (a count, a size)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def to_json(self) -> dict[str, float | None]:
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Metric:
+        return cls(data["value"], data.get("low"), data.get("high"))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric to make large or small."""
+
+    metric: str
+    direction: Direction
+
+    def gain(self, value: float) -> float:
+        """`value` turned so that larger is better."""
+        return value if self.direction == "max" else -value
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """``metric <= bound`` or ``metric >= bound``."""
+
+    metric: str
+    op: Literal["<=", ">="]
+    bound: float
+
+    _PATTERN = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=)\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*")
+
+    @classmethod
+    def parse(cls, text: str) -> Constraint:
+        """Read ``"accuracy >= 0.85"``.
+
+        Raises:
+            ValueError: the text is not of that form.
+        """
+        match = cls._PATTERN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a constraint: {text!r}; write it like 'accuracy >= 0.85'")
+        metric, op, bound = match.groups()
+        return cls(metric, "<=" if op == "<=" else ">=", float(bound))
+
+    def violation(self, value: float) -> float:
+        """How far `value` lies beyond the bound, in the metric's unit; zero or less when it is kept."""
+        return value - self.bound if self.op == "<=" else self.bound - value
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.op} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Seconds a stage took when it ran, and whether this trial found it done already."""
+
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything learned about one candidate."""
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    estimated: tuple[str, ...] = ()  # names of metrics that were modelled, not measured
+    simulated: tuple[str, ...] = ()  # names of metrics that come from a virtual board
+    stages: Mapping[str, StageTime] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)  # kind → sha256
+    flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of ``trials.jsonl``."""
+
+    number: int
+    state: State
+    params: Mapping[str, Any]
+    device: str
+    started: str  # UTC, ISO 8601
+    seconds: float
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    constraints: Mapping[str, float] = field(default_factory=dict)  # name → violation, ≤ 0 when kept
+    reason: str = ""  # why infeasible or failed
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return self.evaluation.metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as the stable JSON object others script against."""
+        e = self.evaluation
+        return {
+            "format": RECORD_FORMAT,
+            "number": self.number,
+            "state": self.state,
+            "params": dict(self.params),
+            "metrics": {name: metric.to_json() for name, metric in e.metrics.items()},
+            "constraints": dict(self.constraints),
+            "device": self.device,
+            "estimated": list(e.estimated),
+            "simulated": list(e.simulated),
+            "flags": list(e.flags),
+            "stages": {name: {"seconds": round(t.seconds, 4), "cached": t.cached} for name, t in e.stages.items()},
+            "artifacts": dict(e.artifacts),
+            "started": self.started,
+            "seconds": round(self.seconds, 4),
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Record:
+        """Read a record of any format up to ours; unknown fields are ignored.
+
+        Raises:
+            ValueError: the format is newer than this program.
+            KeyError: a field is missing.
+        """
+        if data["format"] > RECORD_FORMAT:
+            raise ValueError(f"record format {data['format']} is newer than {RECORD_FORMAT}, the newest this explorer reads")
+        evaluation = Evaluation(
+            metrics={name: Metric.from_json(m) for name, m in data["metrics"].items()},
+            estimated=tuple(data["estimated"]),
+            simulated=tuple(data["simulated"]),
+            stages={name: StageTime(s["seconds"], s["cached"]) for name, s in data["stages"].items()},
+            artifacts=data["artifacts"],
+            flags=tuple(data.get("flags", ())),
+        )
+        return cls(
+            number=data["number"],
+            state=data["state"],
+            params=data["params"],
+            device=data["device"],
+            started=data["started"],
+            seconds=data["seconds"],
+            evaluation=evaluation,
+            constraints=data["constraints"],
+            reason=data.get("reason", ""),
+        )
