@@ -1,0 +1,207 @@
+"""A study on disk: append-only, fsynced, and readable at any moment, also while it is being written.
+
+    results/<study>/
+        study.json          what is explored and with what; written once
+        trials.jsonl        one record a line: the truth
+        raw/0007.json.gz    the raw measurement of trial 7; written before its record
+
+A line counts once its newline is on the disk. Whatever follows the last newline is the torn tail of a write that was killed: readers
+pass over it, and the next writer cuts it off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from explorer.errors import BadInput, Problem
+from explorer.result import Objective, Record
+
+# The format of study.json. 1: first.
+STUDY_FORMAT = 1
+STUDY, TRIALS, RAW, LOCK = "study.json", "trials.jsonl", "raw", ".lock"
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A results folder as read."""
+
+    folder: Path
+    study: Mapping[str, Any]  # study.json
+    records: tuple[Record, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.study["study"])
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        return tuple(Objective(o["metric"], o["direction"]) for o in self.study["objectives"])
+
+
+def read(folder: Path) -> StudyData:
+    """Read a results folder; never waits for, nor disturbs, a run that writes to it.
+
+    Raises:
+        BadInput: there is no study in the folder, or it cannot be read.
+    """
+    return StudyData(folder, read_study(folder), tuple(_records(folder / TRIALS)))
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """The content of ``study.json``.
+
+    Raises:
+        BadInput: the file is absent, broken, or of a newer format.
+    """
+    path = folder / STUDY
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        hint = "give the folder that holds study.json, usually results/<study>; 'explorer run' makes one"
+        raise BadInput(Problem("no study here", file=folder, seen=f"no {STUDY}", hint=hint)) from error
+    except (OSError, ValueError) as error:
+        raise BadInput(Problem("cannot read the study", file=path, seen=str(error))) from error
+    if not isinstance(data, dict) or data.get("format", 0) > STUDY_FORMAT:
+        seen = f"format {data.get('format')}" if isinstance(data, dict) else "not a JSON object"
+        raise BadInput(Problem("cannot read the study", file=path, seen=seen, allowed=f"format {STUDY_FORMAT}"))
+    return data
+
+
+def newest(results: Path) -> Path:
+    """The study folder below `results` that was written to last.
+
+    Raises:
+        BadInput: there is none.
+    """
+    studies = [path.parent for path in results.glob(f"*/{STUDY}")]
+    if not studies:
+        raise BadInput(Problem("no study yet", file=results, hint="run one first: explorer run --space quickstart"))
+    return max(studies, key=_last_written)
+
+
+def _last_written(folder: Path) -> float:
+    trials = folder / TRIALS
+    return (trials if trials.exists() else folder / STUDY).stat().st_mtime
+
+
+def _records(path: Path) -> Iterator[Record]:
+    content = path.read_bytes() if path.exists() else b""
+    lines = content.split(b"\n")[:-1]  # what follows the last newline was never finished
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield Record.from_json(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            problem = Problem("cannot read this record", file=path, line=number, seen=f"{type(error).__name__}: {error}")
+            raise BadInput(problem) from error
+
+
+class Store:
+    """The one writer of a results folder. Get it from `open_store`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._trials = _open_whole_lines(folder / TRIALS)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return tuple(_records(self.folder / TRIALS))
+
+    def append(self, record: Record, *, raw: Mapping[str, Any] | None = None) -> None:
+        """Write the record, and its raw measurement before it; both are on the disk when this returns."""
+        if raw is not None:
+            _write_whole(self.folder / RAW / f"{record.number:04d}.json.gz", gzip.compress(_line(raw), mtime=0))
+        os.write(self._trials, _line(record.to_json()))
+        os.fsync(self._trials)
+
+    def close(self) -> None:
+        os.close(self._trials)
+
+
+@contextmanager
+def open_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
+    """Open `folder` for writing, making it if need be; `study` is written to ``study.json`` where there is none yet.
+
+    Raises:
+        BadInput: the folder cannot be written, or another run writes to it.
+    """
+    try:
+        (folder / RAW).mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise BadInput(_unwritable(folder, error)) from error
+    with lock:
+        _hold(lock, folder)
+        if not (folder / STUDY).exists():
+            stamped = {"format": STUDY_FORMAT, **study, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+            _write_whole(folder / STUDY, json.dumps(stamped, indent=2).encode() + b"\n")
+        store = Store(folder)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename an existing results folder out of the way, so that nothing is lost; its new name, or None."""
+    if not folder.exists():
+        return None
+    taken = (folder.with_name(f"{folder.name}.old-{n}") for n in range(1, 10_000))
+    aside = next(path for path in taken if not path.exists())
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise BadInput(_unwritable(folder, error)) from error
+    return aside
+
+
+def _unwritable(folder: Path, error: OSError) -> Problem:
+    hint = "choose another place with --results DIR"
+    return Problem("cannot write the results folder", file=folder, seen=error.strerror or str(error), hint=hint)
+
+
+def _hold(lock: IO[str], folder: Path) -> None:
+    """Take the folder's lock for as long as the file is open; the kernel frees it when the process dies."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        seen = f"process {lock.read().strip() or '?'} holds it"
+        hint = "wait for it, or give another --results"
+        raise BadInput(Problem("another run writes to this study", file=folder, seen=seen, hint=hint)) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def _line(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _open_whole_lines(path: Path) -> int:
+    """Open for appending, with the torn tail of a killed write cut off."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole != len(content):
+        os.ftruncate(handle, whole)
+        os.fsync(handle)
+    return handle
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is either absent or complete, whenever the power goes."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
