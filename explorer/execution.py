@@ -1,0 +1,95 @@
+"""Where stages run: a process of their own on this machine, so that a crash or an out-of-memory kill costs one stage."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
+
+from explorer.artifacts import Artifacts
+from explorer.errors import JobFailed
+from explorer.pipeline import Done, Stage, make
+
+_PR_SET_PDEATHSIG = 1
+
+
+class LocalProcesses:
+    """One worker process; stages that wait for it queue up in the order they were asked for.
+
+    The worker starts with the first stage, dies with the program however that ends, and is replaced when it crashes.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, stage: Stage, cache: Path) -> Future[Done]:
+        if self._pool is None:
+            self._pool = _new_pool(cache)
+        try:
+            work = self._pool.submit(_make, stage, cache)
+        except BrokenProcessPool:
+            self._pool = _new_pool(cache)
+            work = self._pool.submit(_make, stage, cache)
+        return _explained(work, stage)
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._signal(signal.SIGCONT)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._signal(signal.SIGKILL)
+            self._pool = None
+
+    def _signal(self, number: int) -> None:
+        for process in list((self._pool._processes if self._pool else None) or {}):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+def _new_pool(cache: Path) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(), cache))
+
+
+def _begin_worker(parent: int, cache: Path) -> None:
+    """Die with the parent, leave Ctrl-C to it, and keep every library's chatter off the user's terminal."""
+    with suppress(OSError, AttributeError):  # not Linux: the pool's own pipe ends the worker a little later
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log = os.open(cache / "stages.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def _make(stage: Stage, cache: Path) -> Done:
+    return make(stage, Artifacts(cache))
+
+
+def _explained(work: Future[Done], stage: Stage) -> Future[Done]:
+    """The same future, with a worker's death told as what it means for the candidate."""
+    told: Future[Done] = Future()
+
+    def copy(finished: Future[Done]) -> None:
+        if finished.cancelled():
+            told.cancel()
+        elif isinstance(error := finished.exception(), BrokenProcessPool):
+            told.set_exception(JobFailed(f"the process that ran {stage.name} died: killed, crashed or out of memory"))
+        elif error is not None:
+            told.set_exception(error)
+        else:
+            told.set_result(finished.result())
+
+    work.add_done_callback(copy)
+    return told
