@@ -1,0 +1,99 @@
+"""The 3D-CNN on optical flow of Embedded-Gait: 25 frames of 60 x 60 flow to one embedding.
+
+Inputs are channel-first here, [n, 2, 25, 60, 60] (flow x and y before time), the order PyTorch, ONNX and TensorRT share; the
+published Keras network takes the same cuboid channel-last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from explorer.models.training import Recipe
+
+# kernel and stride of the six convolutions, (time, height, width); no padding, no norm, no pooling.
+_KERNELS = ((3, 5, 5), (3, 3, 3), (3, 3, 3), (3, 3, 3), (3, 2, 2), (2, 1, 1))
+_STRIDES = ((1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 1, 1), (1, 1, 1))
+
+# Published: SGD 0.01 with momentum 0.9, batches of 150, 150 epochs.
+ORIGINAL_RECIPE = Recipe(
+    optimiser="sgd",
+    lr=0.01,
+    momentum=0.9,
+    epochs=150,
+    identities=150,
+    samples_each=1,
+    schedule="cosine",
+    weight_decay=5e-5,
+)
+TINY_RECIPE = Recipe(optimiser="adam", lr=1e-3, iterations=1500, identities=16, samples_each=2, schedule="cosine")
+
+
+class Gait3DCNN(nn.Module):
+    """Optical flow [n, 2, 25, 60, 60] to embeddings [n, embedding]; a classifier over `classes` identities for training only.
+
+    Args:
+        classes: training identities (TUM-GAID: 150).
+        channels: widths of the six convolutions.
+        embedding: width of the last two layers (TUM-GAID: 1024); the embedding is taken after the second of them.
+        recipe: how the network is trained unless the user says otherwise.
+    """
+
+    input_name = "flow"
+    output_name = "embedding"
+    unprunable_layers = ("gray_code",)  # as published: only the six convolutions are cut
+
+    def __init__(
+        self,
+        *,
+        classes: int = 150,
+        channels: Sequence[int] = (64, 128, 256, 512, 512, 512),
+        embedding: int = 1024,
+        recipe: Recipe = ORIGINAL_RECIPE,
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        widths = (2, *channels)
+        self.convs = nn.ModuleList(
+            nn.Conv3d(widths[i], widths[i + 1], kernel, stride)
+            for i, (kernel, stride) in enumerate(zip(_KERNELS, _STRIDES, strict=True))
+        )
+        self.gray_code = nn.Conv3d(widths[-1], embedding, 1)
+        self.code = nn.Linear(embedding, embedding)
+        self.classifier = nn.Linear(embedding, classes)
+        self.apply(_he_uniform)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Embeddings [n, embedding] of flow [n, 2, 25, 60, 60]."""
+        x = inputs
+        for conv in self.convs:
+            x = conv(x).relu()
+        code: Tensor = self.code(self.gray_code(x).flatten(1))
+        return code
+
+    def training_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of the classifier on the embedding."""
+        return cross_entropy(self.classifier(self(inputs)), labels)
+
+
+def _he_uniform(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv3d, nn.Linear)):
+        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def gait3d_cnn(
+    *, classes: int = 150, channels: Sequence[int] = (64, 128, 256, 512, 512, 512), embedding: int = 1024
+) -> Gait3DCNN:
+    """The published widths: 10,055,126 parameters with TUM-GAID's 150 classes."""
+    return Gait3DCNN(classes=classes, channels=channels, embedding=embedding)
+
+
+def gait3d_cnn_tiny(
+    *, classes: int = 50, channels: Sequence[int] = (8, 16, 32, 64, 64, 64), embedding: int = 128
+) -> Gait3DCNN:
+    """The same topology at an eighth of the widths: 40 million MACs."""
+    return Gait3DCNN(classes=classes, channels=channels, embedding=embedding, recipe=TINY_RECIPE)
