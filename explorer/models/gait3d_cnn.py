@@ -1,7 +1,7 @@
 """The 3D-CNN on optical flow of Embedded-Gait: 25 frames of 60 x 60 flow to one embedding.
 
-Inputs are channel-first here, [n, 2, 25, 60, 60] (flow x and y before time), the order PyTorch, ONNX and TensorRT share; the
-published Keras network takes the same cuboid channel-last.
+Inputs are channel-first here, [n, 2, 25, 60, 60] (flow x and y before time), the order PyTorch, ONNX and TensorRT
+share; the published Keras network takes the same cuboid channel-last.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TINY_RECIPE = Recipe(optimiser="adam", lr=1e-3, iterations=1500, identities=16, 
 
 
 class Gait3DCNN(nn.Module):
-    """Optical flow [n, 2, 25, 60, 60] to embeddings [n, embedding]; a classifier over `classes` identities for training only.
+    """Optical flow [n, 2, 25, 60, 60] to embeddings [n, embedding]; a classifier for training only.
 
     Args:
         classes: training identities (TUM-GAID: 150).

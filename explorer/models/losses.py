@@ -15,7 +15,8 @@ def batch_all_triplet(embeddings: Tensor, labels: Tensor, *, margin: float = 0.2
         margin: by how much a stranger must be farther away than a namesake.
 
     Returns:
-        Scalar: per part the mean over its triplets of non-zero loss, then the mean over parts; 0 when every triplet is satisfied.
+        Scalar: per part the mean over its triplets of non-zero loss, then the mean over parts; 0 when every triplet is
+        satisfied.
     """
     if embeddings.dim() == 2:
         embeddings = embeddings[:, None]
@@ -31,7 +32,7 @@ def batch_all_triplet(embeddings: Tensor, labels: Tensor, *, margin: float = 0.2
 
 
 def pairwise_distances(points: Tensor) -> Tensor:
-    """Euclidean distances [parts, n, n] among points [parts, n, d], with a finite gradient where two points coincide."""
+    """Euclidean distances [parts, n, n] among [parts, n, d]; the gradient is finite where two points coincide."""
     squares = points.square().sum(2)
     squared = squares[:, :, None] + squares[:, None, :] - 2 * points @ points.transpose(1, 2)
     return squared.clamp_min(1e-12).sqrt()

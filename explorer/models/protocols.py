@@ -1,7 +1,7 @@
 """What a network may offer beyond being an ``nn.Module``; all of it optional, none of it a base class.
 
-A module that offers nothing is a classifier: it is trained by cross-entropy on its outputs, pruned as it is traced, and exported
-with the names ``input`` and ``output``.
+A module that offers nothing is a classifier: it is trained by cross-entropy on its outputs, pruned as it is traced,
+and exported with the names ``input`` and ``output``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ Progress = Callable[[int, int, float], None]
 class TrainingSamples(Protocol):
     """Training data as the loop sees it; a dataset's ``training()`` returns one."""
 
-    labels: NDArray[np.int64]  # [N], 0 … classes - 1
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class of each sample, [N], 0 … classes - 1."""
+        ...
 
-    def draw(self, indices: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+    def draw(self, indices: NDArray[np.integer[Any]], rng: np.random.Generator) -> NDArray[np.float32]:
         """Inputs [len(indices), *sample_shape]; random frames and augmentation happen here."""
         ...
 
@@ -40,8 +43,8 @@ class HasTrainingLoss(Protocol):
 class HasPruningView(Protocol):
     """A module whose dependency graph cannot be traced as it stands.
 
-    The view shares the prunable layers with the module, so that cutting the view cuts the module; `absorb` then takes over what the
-    view could only stand in for.
+    The view shares the prunable layers with the module, so that cutting the view cuts the module; `absorb` then takes
+    over what the view could only stand in for.
     """
 
     def pruning_view(self) -> nn.Module:

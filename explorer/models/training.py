@@ -1,7 +1,8 @@
-"""Training on a CPU, deterministic by seed: one loop for the gait zoo, for a user's own network, and for fine-tuning after a cut.
+"""Training on a CPU, deterministic by seed: for the gait zoo, a user's own network, and fine-tuning after a cut.
 
-Every batch is balanced: `identities` classes with `samples_each` samples of each (P x K), which a triplet loss needs and which does
-a classifier no harm. A module's own ``training_loss`` is used where it has one, cross-entropy on its outputs otherwise.
+Every batch is balanced: `identities` classes with `samples_each` samples of each (P x K), which a triplet loss needs
+and which does a classifier no harm. A module's own ``training_loss`` is used where it has one, cross-entropy on its
+outputs otherwise.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def train(
 ) -> TrainingRun:
     """Train `module` in place and leave it in eval mode.
 
-    The global random state is restored afterwards; on the same machine with as many threads the same seed gives the same weights.
+    The global random state is restored afterwards; on the same machine with as many threads the same seed gives the
+    same weights.
 
     Raises:
         JobFailed: the loss is no longer a finite number.
