@@ -21,7 +21,7 @@ help: ## what can be made
 $(VENV)/.host $(VENV)/.dev: $(VENV)/.%: pyproject.toml tools/set_up.py
 	@test -n "$(PYTHON)" || { echo "explorer needs Python 3.11 or newer; say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) tools/set_up.py $(VENV) --extras $*
-	@touch $@
+	@touch $(VENV)/.host $@
 
 install: $(VENV)/.host ## set up an environment in .venv and do nothing else
 	@$(if $(ARGS),$(BIN)/python -m pip install $(ARGS),true)

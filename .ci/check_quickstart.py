@@ -1,0 +1,83 @@
+"""Whether a finished quickstart did what the README promises; prints what it saw, exits 1 with what is missing.
+
+python .ci/check_quickstart.py results/quickstart --seconds 240
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+LONGEST_S = 360
+AXES = {"prune_ratio", "precision", "runtime", "batch", "threads"}
+DEAR_STAGES = {"prune", "finetune", "export", "quantise"}
+
+Record = dict[str, Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--seconds", type=float, default=0.0, help="how long it took")
+    parser.add_argument("--all-cached", action="store_true", help="no dear stage may have been computed")
+    asked = parser.parse_args()
+    records = [json.loads(line) for line in (asked.results / "trials.jsonl").read_text().splitlines()]
+    study = json.loads((asked.results / "study.json").read_text())
+    complete = [record for record in records if record["state"] == "complete"]
+    checks = {**_candidates(complete), **_front(complete, study["objectives"]), **_time(asked.seconds)}
+    if asked.all_cached:
+        checks |= _cached(complete)
+    for name, held in checks.items():
+        print(f"{'holds ' if held else 'BROKEN'}  {name}")
+    return 0 if all(checks.values()) else 1
+
+
+def _candidates(complete: list[Record]) -> dict[str, bool]:
+    distinct = {json.dumps(record["params"], sort_keys=True) for record in complete}
+    dense = [r["metrics"]["accuracy"]["value"] for r in complete if not r["params"]["prune_ratio"] and _is_fp32(r)]
+    return {
+        f"{len(distinct)} distinct candidates of at least 40": len(distinct) >= 40,
+        f"none evaluated twice ({len(complete)} records)": len(distinct) == len(complete),
+        f"the axes are {', '.join(sorted(AXES))}": all(set(r["params"]) >= AXES for r in complete),
+        f"dense fp32 recognises {max(dense, default=0):.3f} of at least 0.90": max(dense, default=0) >= 0.90,
+    }
+
+
+def _is_fp32(record: Record) -> bool:
+    return record["params"]["precision"] == "fp32"
+
+
+def _front(complete: list[Record], objectives: list[dict[str, str]]) -> dict[str, bool]:
+    """The front by brute force: every record against every other."""
+
+    def gains(record: Record) -> list[float]:
+        signs = {"max": 1.0, "min": -1.0}
+        return [signs[o["direction"]] * record["metrics"][o["metric"]]["value"] for o in objectives]
+
+    def dominated(record: Record) -> bool:
+        mine = gains(record)
+        return any(all(a >= b for a, b in zip(his, mine, strict=True)) and his != mine for his in map(gains, complete))
+
+    front = [record for record in complete if not dominated(record)]
+    both = [r for r in front if r["params"]["prune_ratio"] > 0 and r["params"]["precision"] == "int8"]
+    return {
+        f"{len(front)} points on the front of at least 5": len(front) >= 5,
+        f"{len(both)} of them pruned and quantised": bool(both),
+    }
+
+
+def _time(seconds: float) -> dict[str, bool]:
+    return {f"{seconds:.0f} s of at most {LONGEST_S}": seconds <= LONGEST_S} if seconds else {}
+
+
+def _cached(complete: list[Record]) -> dict[str, bool]:
+    stages = [(name, stage) for r in complete for name, stage in r["stages"].items() if name in DEAR_STAGES]
+    computed = sorted({name for name, stage in stages if not stage["cached"]})
+    return {f"{len(stages)} stages, none computed again {' '.join(computed)}": bool(stages) and not computed}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
