@@ -58,7 +58,7 @@ def _update_widths(layer: nn.Module) -> None:
 def _conv(layer: nn.Module) -> None:
     assert isinstance(layer, _Conv)
     out, into = layer.weight.shape[:2]
-    if layer.groups == layer.in_channels:  # depthwise: one group a channel, each with as many outputs as before
+    if layer.groups == layer.in_channels > 1:  # depthwise: one group a channel, each with as many outputs as before
         layer.groups = out // (layer.out_channels // layer.in_channels)
     layer.out_channels, layer.in_channels = out, into * layer.groups
 
@@ -66,7 +66,7 @@ def _conv(layer: nn.Module) -> None:
 def _transposed(layer: nn.Module) -> None:
     assert isinstance(layer, _Transposed)
     into, out = layer.weight.shape[:2]
-    if layer.groups == layer.in_channels:
+    if layer.groups == layer.in_channels > 1:
         layer.groups = into
     layer.in_channels, layer.out_channels = into, out * layer.groups
 

@@ -31,3 +31,19 @@ def open_dataset(params: Mapping[str, Any]) -> Dataset:
             Problem(f"dataset {reference['name']!r} cannot be opened with these options: {error}", path="dataset")
         ) from error
     return dataset
+
+
+def sample_shape(params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Shape of one input without the batch axis: given, or the dataset's.
+
+    Raises:
+        BadInput: neither says it.
+    """
+    given = params.get("sample_shape") or (params.get("dataset") or {}).get("sample_shape")
+    if given:
+        return tuple(int(size) for size in given)
+    if not params.get("dataset"):
+        raise BadInput(
+            Problem("the shape of one input is not known", path="sample_shape", hint="give sample_shape or a dataset")
+        )
+    return tuple(open_dataset(params).sample_shape)
