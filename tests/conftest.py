@@ -1,4 +1,4 @@
-"""What every test has: a cache of its own, one thread for each numeric library, and a Chromium if this machine has one."""
+"""What every test has: a cache of its own, one thread for each numeric library, a Chromium if the machine has one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 # Before numpy or torch is imported: tests share few cores, and sums must not depend on how many there are.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
-
-import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache below the test run's own folder, shared by all its tests: the user's is neither used nor filled."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
