@@ -1,0 +1,45 @@
+"""Answers kept by their question: <home>/<kind>/<sha256 of the question>, one frame of the wire each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Optional, Tuple
+
+from explorer_agent.messages import digest
+from explorer_agent.wire import Message, ProtocolError, Reader, Writer
+
+
+class Cache:
+    """One folder of answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, question: Any) -> Optional[Tuple[Message, bytes]]:
+        """The answer to `question`, or None; a damaged one is thrown away."""
+        path = self._folder / digest(question)
+        try:
+            with open(path, "rb") as file:
+                frame = Reader(file).read()
+                return (frame.message, frame.body.read()) if frame else None
+        except FileNotFoundError:
+            return None
+        except ProtocolError:  # the disk filled up or the power went while it was written: asking again mends it
+            path.unlink()
+            return None
+
+    def keep(self, question: Any, message: Message, body: bytes = b"") -> None:
+        """Keep `message` and `body` as the answer to `question`."""
+        path = self._folder / digest(question)
+        temporary = path.with_suffix(".new")
+        with open(temporary, "wb") as file:
+            Writer(file).write(dict({"type": "kept"}, **message), body)
+        os.replace(temporary, path)
+
+    def forget(self, question: Any) -> None:
+        """Drop the answer to `question`."""
+        path = self._folder / digest(question)
+        if path.exists():
+            path.unlink()

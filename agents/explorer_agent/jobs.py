@@ -1,0 +1,221 @@
+"""Jobs as the agent sees them: a queue, one at a time in the nursery, watched by the clock.
+
+    reader thread        ──queue──►  foreman thread  ──►  nursery  ──►  child
+    (serve: has, put …)               waits for frames                    │ notes, done, error
+                                      ◄───────────────────────────────────┘
+    pulse thread, every second: a heartbeat to the host; the job's time is up? kill it
+
+The child writes to a pipe of its own. However it dies, in the middle of a frame too, the pipe ends and the nursery tells how.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Dict, List, Optional
+
+import explorer_agent
+from explorer_agent import board, nursery
+from explorer_agent.messages import FAILED, AgentError
+from explorer_agent.wire import Message, ProtocolError, Reader
+
+HEARTBEAT_S = 1.0
+LOG_TAIL = 4000
+SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded by what is free
+# -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by hand, and is a zip
+# file when the agent was started from one.
+_LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from explorer_agent.nursery import main; main(int(sys.argv[2]), sys.argv[3:])"
+
+
+@dataclass
+class Job:
+    """One request that needs a child. `finish(message, body, log_tail)` and `fail(error)` are called in the foreman's thread."""
+
+    id: int
+    command: Dict[str, Any]
+    timeout_s: float
+    finish: Callable[[Message, bytes, str], None]
+    fail: Callable[[AgentError], None]
+    deadline: float = 0.0
+    ended: str = field(default="")  # why it was ended from here, in words
+
+
+class Foreman:
+    """Runs jobs one after the other."""
+
+    def __init__(self, plugins: List[str], note: Callable[[Message], None]) -> None:
+        self._plugins = plugins
+        self._note = note
+        self._queue: queue.Queue[Optional[Job]] = queue.Queue()
+        self._running: Optional[Job] = None
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._nursery = _Nursery(plugins)
+        self.runtimes: Dict[str, Dict[str, Any]] = self._nursery.runtimes
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._work, self._pulse)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue `job`."""
+        self._queue.put(job)
+
+    def cancel(self, job_id: Optional[int], why: str) -> bool:
+        """End the job `job_id`, or all of them; False when there is none to end."""
+        with self._lock:
+            jobs = [job for job in (*self._queue.queue, self._running) if job and job_id in (None, job.id)]
+            for job in jobs:
+                job.ended = job.ended or why
+            if self._running in jobs:
+                self._nursery.kill(self._running)
+            return bool(jobs)
+
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return self._running is not None or not self._queue.empty()
+
+    def close(self) -> None:
+        """Finish what is queued, then end the nursery."""
+        self._queue.put(None)
+        self._threads[0].join()
+        self._done.set()
+        self._nursery.close()
+
+    def _work(self) -> None:
+        for job in iter(self._queue.get, None):
+            try:
+                self._run(job)
+            except AgentError as error:
+                job.fail(error)
+
+    def _run(self, job: Job) -> None:
+        with tempfile.TemporaryFile() as log:
+            reply = self._begin(job, log)
+            with reply:
+                outcome = self._listen(job, Reader(reply))
+            status = self._nursery.wait(job)
+            with self._lock:
+                self._running = None
+            tail = _tail(log)
+        if isinstance(outcome, AgentError):
+            raise outcome
+        if outcome is None:
+            raise self._obituary(job, status, tail)
+        job.finish(*outcome, tail)
+
+    def _begin(self, job: Job, log: BinaryIO) -> BinaryIO:
+        with self._lock:
+            if job.ended:
+                raise AgentError(FAILED, job.ended)
+            if not self._nursery.alive():
+                self._nursery = _Nursery(self._plugins)
+            limit_mb = job.command.get("memory_mb") or max(board.memory_mb().get("MemAvailable", 0) - SPARE_MB, 0)
+            job.deadline = time.monotonic() + job.timeout_s
+            self._running = job
+            return self._nursery.start(job, limit_mb, log)
+
+    def _listen(self, job: Job, reader: Reader) -> Any:
+        """The outcome: (message, body), an AgentError, or None when the child died without a word."""
+        try:
+            while True:
+                frame = reader.read()
+                if frame is None:
+                    return None
+                kind = frame.message["type"]
+                if kind == "done":
+                    return {k: v for k, v in frame.message.items() if k not in ("type", "body")}, frame.body.read()
+                if kind == "error":
+                    return AgentError.from_wire(frame.message)
+                self._note(dict(frame.message, type="note", job=job.id))
+        except ProtocolError:  # cut in the middle of a frame: it died while speaking
+            return None
+
+    def _obituary(self, job: Job, status: Dict[str, Any], tail: str) -> AgentError:
+        if job.ended:
+            return AgentError(FAILED, job.ended, trace=tail)
+        how = nursery.how_it_ended(status["exit"]) if "exit" in status else "together with the nursery"
+        text = "the %s ended %s (at most %s MB in use)" % (job.command["kind"], how, status.get("max_rss_mb", "?"))
+        return AgentError(FAILED, text, trace=tail)
+
+    def _pulse(self) -> None:
+        while not self._done.wait(HEARTBEAT_S):
+            with self._lock:
+                job = self._running
+                late = job is not None and not job.ended and time.monotonic() > job.deadline
+                if job is not None and late:
+                    job.ended = "the %s took longer than the %.0f s it was given, and was ended" % (
+                        job.command["kind"],
+                        job.timeout_s,
+                    )
+                    self._nursery.kill(job)
+            if job is not None:
+                self._note({"type": "note", "job": job.id, "kind": "heartbeat"})
+
+
+class _Nursery:
+    """The agent's end of the nursery."""
+
+    def __init__(self, plugins: List[str]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        root = str(Path(explorer_agent.__file__).parents[1])
+        arguments = [sys.executable, "-I", "-c", _LAUNCH, root, str(theirs.fileno()), *plugins]
+        # The BLAS that comes with numpy would otherwise start a thread for every core, to be copied badly by every fork.
+        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
+        self._process = subprocess.Popen(
+            arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
+        )
+        theirs.close()
+        self._control = ours
+        self.runtimes: Dict[str, Dict[str, Any]] = self._receive().get("runtimes", {})
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self, job: Job, memory_mb: float, log: BinaryIO) -> BinaryIO:
+        read, write = os.pipe()
+        command = dict(job.command, do="start", job=job.id, memory_mb=memory_mb)
+        try:
+            nursery.send(self._control, command, (write, log.fileno()))
+        finally:
+            os.close(write)
+        return os.fdopen(read, "rb")
+
+    def kill(self, job: Optional[Job]) -> None:
+        try:
+            nursery.send(self._control, {"do": "kill", "job": job.id if job else -1})
+        except OSError:  # it died; the job's pipe has ended or is about to
+            pass
+
+    def wait(self, job: Job) -> Dict[str, Any]:
+        """How `job` ended; empty when the nursery ended with it."""
+        while True:
+            message = self._receive()
+            if not message or message.get("job") == job.id:
+                return message
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+    def _receive(self) -> Dict[str, Any]:
+        try:
+            data, _ = nursery.receive(self._control)
+        except OSError:
+            return {}
+        found: Dict[str, Any] = json.loads(data.decode("ascii")) if data else {}
+        return found
+
+
+def _tail(log: BinaryIO) -> str:
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - LOG_TAIL))
+    return log.read().decode("utf-8", "replace")

@@ -1,0 +1,161 @@
+"""What is said on the wire, as plain data: requests, the deployment, the plan of a measurement, and refusals.
+
+`decode` turns a message into one of these classes: fields it does not know are ignored (the wire's law, 1), fields of the wrong
+kind are refused. Only a deployment is strict about its keys: an axis this agent has never heard of must not be passed over in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Dict, List, Mapping, Type, TypeVar
+
+from explorer_agent.wire import ProtocolError
+
+T = TypeVar("T")
+
+INFEASIBLE, FAILED, BUSY, UNSUPPORTED, PROTOCOL_KIND = "infeasible", "failed", "busy", "unsupported", "protocol"
+
+
+class AgentError(Exception):
+    """A refusal or failure as it travels: kind is infeasible, failed, busy, unsupported or protocol."""
+
+    def __init__(self, kind: str, text: str, *, hint: str = "", trace: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.hint = hint
+        self.trace = trace
+
+    def to_wire(self) -> Dict[str, Any]:
+        return {"type": "error", "kind": self.kind, "text": self.text, "hint": self.hint, "trace": self.trace[-8000:]}
+
+    @classmethod
+    def from_wire(cls, message: Mapping[str, Any]) -> AgentError:
+        words = {name: str(message.get(name, "")) for name in ("hint", "trace")}
+        return cls(str(message.get("kind", FAILED)), str(message.get("text", "no reason given")), **words)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How an engine is built and run. threads 0: every core there is."""
+
+    runtime: str = "onnxruntime"
+    precision: str = "fp32"
+    batch: int = 1
+    threads: int = 0
+    streams: int = 1
+    placement: str = "cpu"
+    power_mode: str = ""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Deployment:
+        """Read a deployment.
+
+        Raises:
+            AgentError: unsupported: a key nobody here knows, or a count that is none.
+            ProtocolError: a value of the wrong kind.
+        """
+        known = [f.name for f in fields(cls)]
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            text = "unknown deployment key %s" % ", ".join(map(repr, unknown))
+            raise AgentError(UNSUPPORTED, text, hint="this agent knows " + ", ".join(known))
+        deployment = decode(cls, given)
+        for name, least in (("batch", 1), ("threads", 0), ("streams", 1)):
+            if getattr(deployment, name) < least:
+                raise AgentError(
+                    UNSUPPORTED, "%s must be at least %d, not %d" % (name, least, getattr(deployment, name))
+                )
+        return deployment
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to warm up and to measure. Windows are added until the interval is tight enough or the budget is spent."""
+
+    warmup_s: float = 0.2
+    window_s: float = 0.1
+    windows_min: int = 5
+    budget_s: float = 3.0
+    relative_interval: float = 0.02  # half-width of the 95 % interval over the mean
+    idle_s: float = 0.5  # idle baseline before the engine is loaded; only where a meter measures
+    inputs: str = ""  # sha256 of an .npz; empty: seeded random numbers
+
+
+@dataclass(frozen=True)
+class Has:
+    sha256: List[str]
+
+
+@dataclass(frozen=True)
+class Put:
+    sha256: str
+    size: int
+    kind: str = "file"
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Build:
+    source: str
+    deployment: Dict[str, Any] = field(default_factory=dict)
+    timeout_s: float = 900.0
+    memory_mb: float = 0.0  # 0: what is free when the job starts
+
+
+@dataclass(frozen=True)
+class Measure:
+    engine: str
+    deployment: Dict[str, Any] = field(default_factory=dict)
+    plan: Dict[str, Any] = field(default_factory=dict)
+    meter: Dict[str, Any] = field(default_factory=dict)  # {"name": "auto" | …, and what a declared meter needs}
+    timeout_s: float = 900.0
+    memory_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Infer:
+    engine: str
+    inputs: str
+    deployment: Dict[str, Any] = field(default_factory=dict)
+    timeout_s: float = 900.0
+    memory_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Get:
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    job: int
+
+
+# By the annotation's text: `from __future__ import annotations` leaves nothing else, and Python 3.8 could not evaluate all of it.
+_KINDS = {"str": str, "int": int, "float": (int, float), "Dict[str, Any]": dict, "List[str]": list}
+
+
+def decode(cls: Type[T], message: Mapping[str, Any]) -> T:
+    """`message` as an instance of the dataclass `cls`.
+
+    Raises:
+        ProtocolError: a field is missing or of the wrong kind.
+    """
+    found = {}
+    for spec in fields(cls):  # type: ignore[arg-type]
+        if spec.name in message:
+            value = message[spec.name]
+            if not isinstance(value, _KINDS[str(spec.type)]) or isinstance(value, bool):  # type: ignore[arg-type]
+                raise ProtocolError("%s.%s must be %s, not %r" % (cls.__name__.lower(), spec.name, spec.type, value))
+            found[spec.name] = value
+        elif spec.default is MISSING and spec.default_factory is MISSING:
+            raise ProtocolError("%s needs %s" % (cls.__name__.lower(), spec.name))
+    return cls(**found)
+
+
+def digest(data: Any) -> str:
+    """sha256 of `data` as canonical JSON: the name of a question."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, allow_nan=False).encode("ascii")).hexdigest()

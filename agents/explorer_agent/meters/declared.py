@@ -1,0 +1,28 @@
+"""No sensor: power from a declared model, idle watts plus watts for each busy core. What it yields is an estimate and says so."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Sequence
+
+
+class Declared:
+    """``power_w = idle_w + busy_core_w × CPU seconds / second``; the arithmetic is the host's, from the CPU time of every window."""
+
+    name = "declared"
+    quantity = "model"
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self._figures = {key: wanted.get(key) for key in ("idle_w", "busy_core_w")}
+
+    def available(self) -> str:
+        missing = [key for key, value in self._figures.items() if not isinstance(value, (int, float)) or value < 0]
+        return "%s not declared for this device" % " and ".join(missing) if missing else ""
+
+    def rails(self) -> Sequence[str]:
+        return ()
+
+    def read(self) -> Sequence[float]:
+        return ()
+
+    def facts(self) -> Dict[str, Any]:
+        return dict(self._figures, estimated=True)

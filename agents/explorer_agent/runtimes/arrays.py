@@ -1,0 +1,108 @@
+"""Samples in, outputs out: .npz files, batches of the size the engine was built for. Shared by the runtimes that speak numpy."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from explorer_agent.messages import FAILED, INFEASIBLE, AgentError
+
+Arrays = Dict[str, Any]  # name → numpy array
+Run = Callable[[Arrays], Sequence[Any]]
+
+DISTINCT_BATCHES = 8  # a measurement goes round among so many different inputs
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input of an engine: shape with the batch in front."""
+
+    name: str
+    shape: Tuple[int, ...]
+    dtype: str
+
+
+def read(path: Path, ports: Sequence[Port]) -> Arrays:
+    """The samples in the .npz `path`, one array an input [count, …].
+
+    A single array goes to a single input whatever it is called; several go by name.
+
+    Raises:
+        AgentError: failed: no .npz, or pickled; infeasible: the samples do not fit the engine.
+    """
+    import numpy as np
+
+    try:
+        with np.load(str(path), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise AgentError(FAILED, "the inputs are no .npz of plain arrays: %s" % error) from error
+    if len(ports) == len(arrays) == 1:
+        arrays = {ports[0].name: next(iter(arrays.values()))}
+    return {port.name: _fitting(arrays, port) for port in ports}
+
+
+def _fitting(arrays: Arrays, port: Port) -> Any:
+    import numpy as np
+
+    if port.name not in arrays:
+        raise AgentError(
+            INFEASIBLE, "no samples for the input %r, only for %s" % (port.name, ", ".join(sorted(arrays)))
+        )
+    array = arrays[port.name]
+    if array.ndim == 0 or array.shape[0] == 0 or tuple(array.shape[1:]) != port.shape[1:]:
+        raise AgentError(
+            INFEASIBLE, "samples of shape %s for an input %s of %s" % (array.shape[1:], port.name, port.shape[1:])
+        )
+    return np.ascontiguousarray(array, dtype=port.dtype)
+
+
+def seeded(ports: Sequence[Port]) -> Arrays:
+    """Random samples, the same every time: floats in 0…1, integers 0 or 1."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    count = DISTINCT_BATCHES
+    return {
+        port.name: rng.random((count * port.shape[0],) + port.shape[1:])
+        .round(0 if "int" in port.dtype else 9)
+        .astype(port.dtype)
+        for port in ports
+    }
+
+
+def feeds(inputs: Optional[Path], ports: Sequence[Port]) -> List[Arrays]:
+    """At most DISTINCT_BATCHES full batches to measure with."""
+    samples = read(inputs, ports) if inputs is not None else seeded(ports)
+    batch = ports[0].shape[0]
+    return [feed for feed, _ in zip((feed for feed, _ in batches(samples, batch)), range(DISTINCT_BATCHES))]
+
+
+def batches(samples: Arrays, batch: int) -> Iterator[Tuple[Arrays, int]]:
+    """Full batches, and how many samples of each are meant; the last is filled up with its own samples again."""
+    import numpy as np
+
+    count = min(len(array) for array in samples.values())
+    for start in range(0, count, batch):
+        meant = min(batch, count - start)
+        if meant == batch:
+            yield {name: array[start : start + batch] for name, array in samples.items()}, meant
+        else:
+            rows = start + np.arange(batch) % meant
+            yield {name: array[rows] for name, array in samples.items()}, meant
+
+
+def run_all(run: Run, inputs: Path, ports: Sequence[Port], names: Sequence[str]) -> bytes:
+    """Run every sample and pack the outputs, named `names`, as an .npz."""
+    import numpy as np
+
+    collected: List[List[Any]] = [[] for _ in names]
+    for feed, meant in batches(read(inputs, ports), ports[0].shape[0]):
+        for rows, output in zip(collected, run(feed)):
+            rows.append(np.array(output[:meant]))  # a copy: a runtime may use its output buffer again
+    file = io.BytesIO()
+    np.savez(file, **{name: np.concatenate(rows) for name, rows in zip(names, collected)})
+    return file.getvalue()

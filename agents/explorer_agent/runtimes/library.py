@@ -1,0 +1,19 @@
+"""Whether a runtime's library can be imported, and if not, why: in words."""
+
+from __future__ import annotations
+
+import importlib
+
+
+def why_not_importable(*modules: str) -> str:
+    """Empty when all of `modules` can be imported."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name == module:
+                return "%s is not installed for this Python; pip install %s" % (module, module)
+            return "importing %s: %s" % (module, error)
+        except ImportError as error:
+            return "importing %s: %s" % (module, error)
+    return ""

@@ -1,0 +1,91 @@
+"""Which operators an ONNX file holds, read without the onnx package.
+
+Protocol buffers are a list of (field number, wire type, value); of the four fields below nothing else is needed
+(onnx.proto: ModelProto.graph = 7, GraphProto.node = 1, NodeProto.op_type = 4).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Iterator, Tuple
+
+from explorer_agent.messages import INFEASIBLE, AgentError
+
+_GRAPH, _NODE, _OP_TYPE = 7, 1, 4
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def op_types(path: Path) -> Counter[str]:
+    """How often each operator occurs at the top level of the graph.
+
+    Raises:
+        AgentError: infeasible: the file is no ONNX model.
+    """
+    try:
+        found = Counter(_op_types(memoryview(path.read_bytes())))
+    except (ValueError, IndexError) as error:
+        raise AgentError(INFEASIBLE, "the source is no ONNX model: %s" % error) from error
+    if not found:
+        raise AgentError(INFEASIBLE, "the source is no ONNX model, or one without a single node")
+    return found
+
+
+def is_quantised(ops: Counter[str]) -> bool:
+    """Whether the network carries its quantisation with it (QuantizeLinear and DequantizeLinear)."""
+    return ops["QuantizeLinear"] > 0 and ops["DequantizeLinear"] > 0
+
+
+def require(ops: Counter[str], precision: str) -> None:
+    """Refuse a source whose numbers are not those asked for.
+
+    Raises:
+        AgentError: infeasible: int8 without quantisation in the file, or quantisation where none was asked for.
+    """
+    if precision == "int8" and not is_quantised(ops):
+        raise AgentError(INFEASIBLE, "int8 asked for, but the network holds no QuantizeLinear: it would run in fp32")
+    if precision != "int8" and is_quantised(ops):
+        raise AgentError(
+            INFEASIBLE,
+            "%s asked for, but the network is quantised (%d QuantizeLinear)" % (precision, ops["QuantizeLinear"]),
+        )
+
+
+def _op_types(model: memoryview) -> Iterator[str]:
+    for graph in _fields(model, _GRAPH):
+        for node in _fields(graph, _NODE):
+            for name in _fields(node, _OP_TYPE):
+                yield bytes(name).decode("utf-8")
+
+
+def _fields(data: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The length-delimited fields numbered `wanted`."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            _, at = _varint(data, at)
+        elif kind in (_FIXED64, _FIXED32):
+            at += 8 if kind == _FIXED64 else 4
+        elif kind == _BYTES:
+            size, at = _varint(data, at)
+            if at + size > len(data):
+                raise ValueError("a field runs past the end")
+            if number == wanted:
+                yield data[at : at + size]
+            at += size
+        else:
+            raise ValueError("unknown wire type %d" % kind)
+
+
+def _varint(data: memoryview, at: int) -> Tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return value, at
+        shift += 7
+    raise ValueError("a number without end")

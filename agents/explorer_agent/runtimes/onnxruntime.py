@@ -1,0 +1,104 @@
+"""ONNX Runtime on the CPU. Its engine is the network as optimised for this very processor and one batch size.
+
+build: batch fixed, every graph optimisation, the result written as ONNX.   load: that file, optimisation off, so that nothing is
+compiled twice and what is measured is what was built. The optimised file holds layouts of this processor: it goes nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+from explorer_agent.messages import Deployment
+from explorer_agent.runtimes import arrays, onnxfile
+from explorer_agent.runtimes.library import why_not_importable
+
+_CASTS = "on a CPU this runtime only adds casts around fp32 arithmetic, which is slower and no smaller in memory"
+PRECISIONS = {"fp32": "", "int8": "", "fp16": _CASTS, "bf16": _CASTS}
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+_WARNING, _ERROR = 2, 3  # ONNX Runtime's levels of severity
+_ARITHMETIC = ("Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Einsum")
+_ARITHMETIC_INT8 = (
+    "QLinearConv",
+    "QLinearMatMul",
+    "QGemm",
+    "ConvInteger",
+    "MatMulInteger",
+    "DynamicQuantizeMatMul",
+    "MatMulIntegerToFloat",
+)
+
+
+class OnnxRuntime:
+    """The runtime as the agent sees it."""
+
+    def available(self) -> str:
+        return why_not_importable("onnxruntime", "numpy")
+
+    def describe(self) -> Dict[str, Any]:
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
+        return {"version": onnxruntime.__version__, "precisions": PRECISIONS}
+
+    def build(self, source: Path, deployment: Deployment, out: Path) -> Dict[str, Any]:
+        import onnxruntime
+
+        onnxfile.require(onnxfile.op_types(source), deployment.precision)
+        options = onnxruntime.SessionOptions()
+        options.add_free_dimension_override_by_name("batch", deployment.batch)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.optimized_model_filepath = str(out)
+        options.log_severity_level = (
+            _ERROR  # its warning that the result suits only this machine is what an engine is about
+        )
+        onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        return {"layers": _layers(onnxfile.op_types(out))}
+
+    def load(self, engine: Path, deployment: Deployment) -> _Engine:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = deployment.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _WARNING
+        return _Engine(
+            onnxruntime.InferenceSession(str(engine), options, providers=["CPUExecutionProvider"]), deployment.batch
+        )
+
+
+class _Engine:
+    def __init__(self, session: Any, batch: int) -> None:
+        self._session = session
+        self._names = [output.name for output in session.get_outputs()]
+        self._ports = [arrays.Port(i.name, _shape(i.shape, batch), _DTYPES[i.type]) for i in session.get_inputs()]
+
+    def step(self, inputs: Optional[Path]) -> Callable[[], Any]:
+        feeds = itertools.cycle(arrays.feeds(inputs, self._ports))
+        run, names = self._session.run, self._names
+        return lambda: run(names, next(feeds))
+
+    def outputs(self, inputs: Path) -> bytes:
+        return arrays.run_all(lambda feed: self._session.run(self._names, feed), inputs, self._ports, self._names)
+
+
+def _shape(shape: Any, batch: int) -> Any:
+    return (batch,) + tuple(size if isinstance(size, int) else 1 for size in shape[1:])
+
+
+def _layers(ops: Counter[str]) -> Dict[str, int]:
+    """How many of the layers that do arithmetic run in which precision."""
+    counts = {"fp32": sum(ops[name] for name in _ARITHMETIC), "int8": sum(ops[name] for name in _ARITHMETIC_INT8)}
+    return {precision: count for precision, count in counts.items() if count}

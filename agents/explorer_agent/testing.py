@@ -1,0 +1,203 @@
+"""For the tests of the agent and of anybody's plug-ins: fakes with known answers, and contracts to inherit.
+
+``serve --plugin explorer_agent.testing`` adds the runtime `fake` (a known latency, and every way to fail, without any dependency) and
+the meter `steady` (known watts). A runtime or meter of your own is tested by a subclass:
+
+    class TestMyRuntime(RuntimeContract):
+        runtime = MyRuntime()
+        def source(self, folder): ...   # writes an ONNX file for the deployment, returns its path
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
+from explorer_agent.meters import Meter
+from explorer_agent.runtimes import Runtime
+
+STEADY_W = 7.5
+
+
+class FakeRuntime:
+    """Its source is JSON, its engine a copy of that: {"latency_s": …, "do": what to do when built, "then": when measured}."""
+
+    def available(self) -> str:
+        return ""
+
+    def describe(self) -> Dict[str, Any]:
+        return {"version": "1", "precisions": {"fp32": "", "int8": "", "fp16": "this fake has no fp16"}}
+
+    def build(self, source: Path, deployment: Deployment, out: Path) -> Dict[str, Any]:
+        script = json.loads(source.read_text(encoding="utf-8"))
+        misbehave(script.get("do", ""))
+        out.write_text(json.dumps(dict(script, batch=deployment.batch)), encoding="utf-8")
+        return {"layers": {deployment.precision: 1}}
+
+    def load(self, engine: Path, deployment: Deployment) -> FakeEngine:
+        return FakeEngine(json.loads(engine.read_text(encoding="utf-8")))
+
+
+class FakeEngine:
+    """Busy for exactly its latency; its outputs are the bytes of its inputs."""
+
+    def __init__(self, script: Mapping[str, Any]) -> None:
+        self._latency_ns = int(script.get("latency_s", 0.001) * 1e9)
+        self._then = script.get("then", "")
+
+    def step(self, inputs: Optional[Path]) -> Callable[[], Any]:
+        misbehave(self._then)
+        return self._spin
+
+    def outputs(self, inputs: Path) -> bytes:
+        misbehave(self._then)
+        return inputs.read_bytes()
+
+    def _spin(self) -> None:
+        end = time.perf_counter_ns() + self._latency_ns
+        while time.perf_counter_ns() < end:
+            pass
+
+
+def misbehave(how: str) -> None:
+    """Do one of the things that real runtimes do at times."""
+    if how:
+        _TRICKS[how]()
+
+
+def _print() -> None:
+    print("printed by Python")
+    os.system("echo printed by a child")
+    os.write(1, b"printed to the descriptor\n")
+
+
+def _refuse() -> None:
+    raise AgentError(INFEASIBLE, "this layer does not exist here", hint="another precision")
+
+
+def _raise() -> None:
+    raise RuntimeError("compiler said no")
+
+
+_TRICKS: Dict[str, Callable[[], Any]] = {
+    "print": _print,
+    "refuse": _refuse,
+    "raise": _raise,
+    "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "exit": lambda: os._exit(7),
+    "hang": lambda: time.sleep(3600),
+    "linger": lambda: time.sleep(1.0),
+    "allocate": lambda: [bytearray(1 << 24) for _ in range(1 << 16)],
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "nursery": lambda: os.kill(os.getppid(), signal.SIGKILL),
+}
+
+
+class SteadyMeter:
+    """A counter that has seen STEADY_W since it was made."""
+
+    name = "steady"
+    quantity = "J"
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self._start = time.perf_counter()
+
+    def available(self) -> str:
+        return ""
+
+    def rails(self) -> Sequence[str]:
+        return ["a", "b"]
+
+    def read(self) -> Sequence[float]:
+        joules = (time.perf_counter() - self._start) * STEADY_W
+        return [joules * 0.2, joules * 0.8]
+
+    def facts(self) -> Dict[str, Any]:
+        return {"estimated": False, "total": "a and b"}
+
+
+RUNTIMES = {"fake": FakeRuntime()}
+METERS = {"steady": SteadyMeter}
+
+
+class MeterContract:
+    """What every meter keeps; a subclass gives `meter`."""
+
+    meter: Meter
+
+    def test_says_why_not_in_words(self) -> None:
+        assert isinstance(self.meter.available(), str)
+
+    def test_reads_one_number_a_rail_and_counters_never_fall(self) -> None:
+        if self.meter.available():
+            return
+        rounds = [list(self.meter.read()) for _ in range(3)]
+        assert all(len(numbers) == len(self.meter.rails()) for numbers in rounds)
+        if self.meter.quantity == "J":
+            assert all(later >= earlier for one, two in zip(rounds, rounds[1:]) for earlier, later in zip(one, two))
+
+    def test_facts_are_json_and_say_whether_it_estimates(self) -> None:
+        assert isinstance(json.loads(json.dumps(self.meter.facts(), allow_nan=False))["estimated"], bool)
+        assert self.meter.quantity in ("J", "W", "model")
+
+
+class RuntimeContract:
+    """What every runtime keeps; a subclass gives `runtime`, `deployment`, `source` and `samples` (an .npz for that source)."""
+
+    runtime: Runtime
+    deployment = Deployment(threads=1, batch=2)
+
+    def source(self, folder: Path) -> Path:
+        raise AssertionError("a subclass writes the source and returns its path")
+
+    def samples(self, folder: Path) -> Path:
+        raise AssertionError("a subclass writes an .npz of three samples and returns its path")
+
+    def test_describes_itself_in_json(self) -> None:
+        assert self.runtime.available() == ""
+        facts = json.loads(json.dumps(self.runtime.describe(), allow_nan=False))
+        assert facts["version"]
+        assert facts["precisions"][self.deployment.precision] == ""
+        assert all(isinstance(why_not, str) for why_not in facts["precisions"].values())
+
+    def test_builds_loads_and_runs(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            engine = folder / "engine"
+            facts = self.runtime.build(self.source(folder), self.deployment, engine)
+            assert facts["layers"]
+            assert engine.stat().st_size > 0
+            loaded = self.runtime.load(engine, self.deployment)
+            step = loaded.step(None)
+            step()
+            step()
+            assert members(loaded.outputs(self.samples(folder)))
+
+    def test_a_source_that_is_none_is_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            source = Path(name) / "source"
+            source.write_bytes(b"\x00 this is no network")
+            try:
+                self.runtime.build(source, self.deployment, Path(name) / "engine")
+            except (AgentError, ValueError, RuntimeError):
+                return
+        raise AssertionError("a source that is no network was built")
+
+
+def members(npz: bytes) -> List[str]:
+    """The names of the arrays in an .npz."""
+    with zipfile.ZipFile(io.BytesIO(npz)) as file:
+        return file.namelist()
+
+
+if sys.version_info < (3, 8):
+    raise ImportError("explorer_agent needs Python 3.8 or newer")

@@ -1,0 +1,106 @@
+"""What a job's child does: build, measure or infer, and tell the outcome through its pipe in the frames of the wire.
+
+Paths come from the agent, which made them from checked sha256 names; nothing here is a word of the host's.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Dict, Tuple
+
+from explorer_agent import meters
+from explorer_agent.measure import measure
+from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
+from explorer_agent.runtimes import RUNTIMES
+from explorer_agent.wire import Message, ProtocolError, Writer
+
+Outcome = Tuple[Message, bytes]
+NOTE_EVERY_S = 0.5
+
+
+def run(command: Dict[str, Any], pipe: BinaryIO) -> None:
+    """Do the job `command` and write notes, then one ``done`` or ``error``, to `pipe`."""
+    writer = Writer(pipe)
+    try:
+        message, body = JOBS[command["kind"]](command, writer)
+    except (AgentError, ProtocolError) as error:
+        known = error if isinstance(error, AgentError) else AgentError("protocol", str(error))
+        writer.write(known.to_wire())
+    except MemoryError:
+        text = "ran out of memory (%d MB allowed)" % command.get("memory_mb", 0)
+        writer.write(AgentError(FAILED, text, trace=traceback.format_exc()).to_wire())
+    except Exception as error:  # noqa: BLE001  whatever a runtime raises: told to the host with its trace, never lost
+        text = "%s: %s" % (type(error).__name__, error)
+        writer.write(AgentError(FAILED, text[:2000], trace=traceback.format_exc()).to_wire())
+    else:
+        writer.write(dict(message, type="done"), body)
+
+
+def build(command: Dict[str, Any], _: Writer) -> Outcome:
+    """Compile a network into the file given."""
+    deployment = Deployment.of(command["deployment"])
+    started = time.perf_counter()
+    facts = RUNTIMES[deployment.runtime].build(Path(command["source"]), deployment, Path(command["out"]))
+    return dict(facts, seconds=time.perf_counter() - started), b""
+
+
+def measure_engine(command: Dict[str, Any], writer: Writer) -> Outcome:
+    """Measure an engine; the raw series are the body, one after the other as float64 in this machine's byte order."""
+    deployment = Deployment.of(command["deployment"])
+    plan = decode(Plan, command["plan"])
+    meter, why_not = meters.choose(command["meter"])
+    inputs = Path(command["inputs"]) if command.get("inputs") else None
+
+    def load() -> Callable[[], Any]:
+        return RUNTIMES[deployment.runtime].load(Path(command["engine"]), deployment).step(inputs)
+
+    header, series = measure(load, plan, meter, tell=_teller(writer))
+    header["series"] = [
+        {"name": name, "unit": unit_of(name, meter), "count": len(data)} for name, data in series.items()
+    ]
+    header["byte_order"] = sys.byteorder
+    header["meter"] = _meter_facts(meter, why_not)
+    header["estimated"] = bool(header["meter"].get("estimated", False))
+    return header, b"".join(data.tobytes() for data in series.values())
+
+
+def infer(command: Dict[str, Any], _: Writer) -> Outcome:
+    """Run all samples through an engine, on every core: speed does not matter here, only what comes out."""
+    deployment = Deployment.of(dict(command["deployment"], threads=0))
+    engine = RUNTIMES[deployment.runtime].load(Path(command["engine"]), deployment)
+    return {}, engine.outputs(Path(command["inputs"]))
+
+
+JOBS: Dict[str, Callable[[Dict[str, Any], Writer], Outcome]] = {
+    "build": build,
+    "measure": measure_engine,
+    "infer": infer,
+}
+
+
+def unit_of(series: str, meter: Any) -> str:
+    """The unit of a series by its name."""
+    if series.endswith("_s"):
+        return "s"
+    return meter.quantity if series.startswith("meter_") else "1"
+
+
+def _meter_facts(meter: Any, why_not: str) -> Dict[str, Any]:
+    if meter is None:
+        return {"name": "none", "why_not": why_not}
+    return dict(meter.facts(), name=meter.name, quantity=meter.quantity, rails=list(meter.rails()))
+
+
+def _teller(writer: Writer) -> Callable[[float], None]:
+    """Tells the host of progress, but not at every window."""
+    last = [0.0]
+
+    def tell(fraction: float) -> None:
+        if time.monotonic() - last[0] >= NOTE_EVERY_S:
+            last[0] = time.monotonic()
+            writer.write({"type": "note", "kind": "progress", "text": "measuring", "fraction": fraction})
+
+    return tell
