@@ -100,9 +100,10 @@ class Space:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every allowed candidate, in the order of the axes as written (the last varies fastest)."""
-        return tuple(self._enumerate())
+        return tuple(self.walk())
 
-    def _enumerate(self) -> Iterator[Candidate]:
+    def walk(self) -> Iterator[Candidate]:
+        """The same one by one, without holding all of them."""
         names = [axis.name for axis in self.axes]
         for values in itertools.product(*(axis.values for axis in self.axes)):
             params: dict[str, Any] = dict(zip(names, values, strict=True))

@@ -1,0 +1,39 @@
+"""Space files: YAML in, a checked and frozen `Experiment` out; every problem at once, with its line.
+
+find ──► document ──► reader ──► Experiment
+         (YAML with     │ references   model, dataset, files
+          its lines)    │ spaces       axes, rules
+                        │ wishes       objectives, constraints
+                        └ sections     the rest, by pydantic
+"""
+
+from __future__ import annotations
+
+from explorer.config.experiment import (
+    DatasetRef,
+    Experiment,
+    FinetunePlan,
+    MeasurePlan,
+    ModelRef,
+    SearchPlan,
+    differences,
+)
+from explorer.config.find import find, spaces
+from explorer.config.override import override
+from explorer.config.reader import load
+from explorer.config.schema import json_schema
+
+__all__ = [
+    "DatasetRef",
+    "Experiment",
+    "FinetunePlan",
+    "MeasurePlan",
+    "ModelRef",
+    "SearchPlan",
+    "differences",
+    "find",
+    "json_schema",
+    "load",
+    "override",
+    "spaces",
+]

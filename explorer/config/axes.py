@@ -1,0 +1,148 @@
+"""Every axis a space may have: what it means, which values it takes, and what holds when a file leaves it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from explorer.space import Value
+
+
+class NotAValue(ValueError):
+    """A value that the axis does not take; `allowed` says in words which it does."""
+
+    def __init__(self, what: str, *, allowed: str) -> None:
+        super().__init__(what)
+        self.allowed = allowed
+
+
+@dataclass(frozen=True)
+class AxisSpec:
+    """The domain of one axis.
+
+    Attributes:
+        kind: "ratio" (a number from 0 up to but without 1), "count" (a whole number from `least`), or "word".
+        words: what a word axis may say.
+        default: what is fixed when the file names the axis nowhere; None leaves it to the device.
+        later: words that exist elsewhere but not in this version, with the reason.
+    """
+
+    name: str
+    summary: str
+    kind: Literal["ratio", "count", "word"]
+    least: int = 1
+    words: tuple[str, ...] = ()
+    default: Value | None = None
+    later: Mapping[str, str] = field(default_factory=dict)
+    unavailable: str = ""
+    example: tuple[Value, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """The domain in words."""
+        if self.kind == "ratio":
+            return "a number from 0 up to, but not including, 1"
+        if self.kind == "count":
+            return f"a whole number, {self.least} or more"
+        return ", ".join(self.words) if self.words else "a word"
+
+    def read(self, value: Any) -> Value:
+        """`value` as the axis holds it: a ratio is always a float, so that 0 and 0.0 are one candidate.
+
+        Raises:
+            NotAValue: the axis has no such value.
+        """
+        if self.kind == "word":
+            return self._word(value)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if self.kind == "ratio" and number and math.isfinite(value) and 0 <= value < 1:
+            return float(value)
+        if self.kind == "count" and isinstance(value, int) and number and value >= self.least:
+            return value
+        raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
+
+    def _word(self, value: Any) -> str:
+        if isinstance(value, str) and value in self.later:
+            raise NotAValue(f"{value} is not available yet: {self.later[value]}", allowed=self.allowed)
+        if not isinstance(value, str) or (self.words and value not in self.words):
+            raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
+        return value
+
+    def value_schema(self) -> dict[str, Any]:
+        """JSON Schema of one value."""
+        if self.kind == "ratio":
+            return {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+        if self.kind == "count":
+            return {"type": "integer", "minimum": self.least}
+        return {"type": "string", "enum": list(self.words)} if self.words else {"type": "string"}
+
+
+_BOARDS = "this version explores the machine it runs on; boards with a GPU or a DLA come later"
+
+_ALL = (
+    AxisSpec(
+        "prune_ratio",
+        "Share of channels that structured pruning asks to remove; what was achieved is recorded with each trial.",
+        "ratio",
+        default=0.0,
+        example=(0, 0.25, 0.5),
+    ),
+    AxisSpec(
+        "round_to",
+        "Keep the channels that survive pruning a multiple of this; fast integer kernels like 8 or 16.",
+        "count",
+        default=1,
+        example=(1, 8),
+    ),
+    AxisSpec(
+        "finetune_epochs",
+        "Epochs of fine-tuning after pruning, in place of finetune.epochs.",
+        "count",
+        least=0,
+        example=(0, 1, 4),
+    ),
+    AxisSpec(
+        "precision",
+        "Arithmetic of the engine; int8 is calibrated on the dataset's training split; best lets the runtime mix.",
+        "word",
+        words=("fp32", "tf32", "fp16", "bf16", "int8", "fp8", "best"),
+        default="fp32",
+        example=("fp32", "bf16", "int8"),
+    ),
+    AxisSpec(
+        "runtime",
+        "What executes the network on the device.",
+        "word",
+        words=("onnxruntime", "openvino"),
+        default="onnxruntime",
+        later={"tensorrt": _BOARDS},
+        example=("onnxruntime", "openvino"),
+    ),
+    AxisSpec("batch", "Samples in one inference.", "count", default=1, example=(1, 4, 16)),
+    AxisSpec("threads", "CPU threads the runtime may use for one inference.", "count", default=1, example=(1, 2)),
+    AxisSpec("streams", "Inferences in flight at the same time.", "count", default=1, example=(1, 2)),
+    AxisSpec(
+        "placement",
+        "The unit that executes the network.",
+        "word",
+        words=("cpu",),
+        later=dict.fromkeys(("gpu", "dla", "gpu+dla"), _BOARDS),
+        example=("cpu",),
+    ),
+    AxisSpec(
+        "power_mode",
+        "The board's power mode, by the board's own name for it.",
+        "word",
+        unavailable="power modes belong to Jetson boards, which this version cannot reach yet",
+        example=("15W", "MAXN"),
+    ),
+)
+
+AXES: Mapping[str, AxisSpec] = {spec.name: spec for spec in _ALL}
+
+
+def known_axes() -> str:
+    """The names of all axes, for a message."""
+    return ", ".join(AXES)

@@ -1,0 +1,161 @@
+"""The experiment as the rest of the program sees it: frozen, every default filled in, every path absolute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from explorer.artifacts import sha256_of
+from explorer.result import Constraint, Objective
+from explorer.space import Space
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """The network: a registered name or ``package.module:callable`` with its options, or an ONNX file.
+
+    Attributes:
+        weights: a checkpoint to start from; None trains from scratch.
+        onnx: the network as a file, in place of a name; it cannot be pruned or trained.
+        code: sha256 of the user's own module file; empty for the program's own networks and for plug-ins.
+    """
+
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    onnx: Path | None = None
+    code: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """What of the model changes results; files by their content, so that moving one changes nothing."""
+        files = {"weights": self.weights, "onnx": self.onnx}
+        hashes = {kind: sha256_of(path) for kind, path in files.items() if path is not None}
+        return _given({"name": self.name, "options": dict(self.options), **hashes, "code": self.code})
+
+
+@dataclass(frozen=True)
+class DatasetRef:
+    """The data: a registered name or ``package.module:callable``, its options, and how many samples calibrate int8."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    calibration: int = 256
+    code: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        return _given(asdict(self) | {"options": dict(self.options)})
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """How candidates are chosen and when to stop; with neither `trials` nor `seconds` the whole space is explored."""
+
+    sampler: str = "auto"
+    trials: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """What follows pruning: `epochs` or `iterations`, not both; `recipe` replaces fields of the model's own recipe."""
+
+    epochs: float | None = None
+    iterations: int | None = None
+    seed: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether pruned networks are used as they are."""
+        return not self.epochs and not self.iterations
+
+
+@dataclass(frozen=True)
+class MeasurePlan:
+    """How long the device warms up and measures; see ``explorer schema`` for each field."""
+
+    warmup_s: float = 0.2
+    window_s: float = 0.1
+    windows_min: int = 5
+    budget_s: float = 3.0
+    relative_interval: float = 0.02
+    idle_s: float = 0.5
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as the agent reads it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One space file, read and checked.
+
+    Attributes:
+        train: fields of the training recipe that replace the model's own, when it is trained from scratch.
+        device_options: what the device has to be told, such as ``{"meter": {"name": "auto", "idle_w": 10.0}}``.
+        path: the space file.
+        folder: where it lies; relative paths and the user's own modules are looked for here.
+    """
+
+    study: str
+    model: ModelRef | None
+    space: Space
+    objectives: tuple[Objective, ...]
+    path: Path
+    folder: Path
+    dataset: DatasetRef | None = None
+    devices: tuple[str, ...] = ("local:",)
+    device_options: Mapping[str, Any] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
+    search: SearchPlan = field(default_factory=SearchPlan)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    finetune: FinetunePlan = field(default_factory=FinetunePlan)
+    measure: MeasurePlan = field(default_factory=MeasurePlan)
+    simulate: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes results, as plain JSON; how long the search may last is left out."""
+        return {
+            "model": self.model.identity() if self.model else None,
+            "dataset": self.dataset.identity() if self.dataset else None,
+            "devices": list(self.devices),
+            "device_options": dict(self.device_options),
+            "fixed": dict(self.space.fixed),
+            "space": {axis.name: list(axis.values) for axis in self.space.axes},
+            "rules": [str(rule) for rule in self.space.rules],
+            "objectives": {objective.metric: objective.direction for objective in self.objectives},
+            "constraints": [str(constraint) for constraint in self.constraints],
+            "search": {"sampler": self.search.sampler, "seed": self.search.seed},
+            "train": dict(self.train),
+            "finetune": _given(asdict(self.finetune) | {"recipe": dict(self.finetune.recipe)}),
+            "measure": self.measure.to_json(),
+            "simulate": self.simulate,
+        }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed between two identities, one line each: ``space.batch: [1, 2] → [1, 2, 4]``."""
+    was, now = dict(_leaves(old)), dict(_leaves(new))
+    return [
+        f"{path}: {was.get(path, 'absent')} → {now.get(path, 'absent')}"
+        for path in {**was, **now}
+        if was.get(path) != now.get(path)
+    ]
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, Mapping):
+            yield from _leaves(value, path)
+        else:
+            yield path, json.dumps(value, ensure_ascii=False)
+
+
+def _given(data: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty: a field added to the program later must not change the identity of studies made before."""
+    return {key: value for key, value in data.items() if value not in (None, "", {}, [])}

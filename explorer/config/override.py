@@ -1,0 +1,54 @@
+"""What the command line says instead of the space file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from explorer.config.document import Document
+from explorer.config.experiment import Experiment
+from explorer.config.reader import read_devices, read_search
+from explorer.errors import BadInput
+
+
+def override(
+    experiment: Experiment,
+    *,
+    trials: int | None = None,
+    timeout: str | None = None,
+    sampler: str | None = None,
+    seed: int | None = None,
+    devices: tuple[str, ...] = (),
+) -> Experiment:
+    """The experiment with what the command line says instead of the file; None and () leave the file's word.
+
+    A limit on the command line replaces the file's limits altogether: ``--trials 10`` means 10, whatever hours the file
+    gives.
+
+    Raises:
+        BadInput: with every option that cannot be used.
+    """
+    document = Document(Path("command line"))
+    limits = {"trials": trials, "timeout": timeout}
+    given: dict[str, Any] = {**limits, "sampler": sampler, "seed": seed, "device": list(devices) or None}
+    document.data = {
+        "search": {k: v for k, v in given.items() if v is not None and k != "device"},
+        "device": given["device"],
+    }
+    search, chosen = read_search(document), read_devices(document)
+    if document.problems:
+        raise BadInput(
+            [
+                replace(p, file=None, path=p.path.replace("search.", "--").replace("device", "--device"))
+                for p in document.problems
+            ]
+        )
+    plan = replace(
+        experiment.search,
+        sampler=search.sampler if sampler is not None else experiment.search.sampler,
+        seed=search.seed if seed is not None else experiment.search.seed,
+    )
+    if trials is not None or timeout is not None:
+        plan = replace(plan, trials=trials, seconds=search.seconds)
+    return replace(experiment, search=plan, devices=chosen if devices else experiment.devices)

@@ -1,0 +1,214 @@
+"""From a space file to an Experiment: every check of what a user writes, once, and all problems at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from explorer.config.axes import AXES
+from explorer.config.document import Document, Where
+from explorer.config.document import read as read_document
+from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
+from explorer.config.find import find
+from explorer.config.references import read_dataset, read_model
+from explorer.config.sections import (
+    MeasureSection,
+    MeterSection,
+    RecipeSection,
+    SearchSection,
+    Section,
+    SpaceFile,
+    StudyName,
+    seconds_of,
+)
+from explorer.config.shape import shaped, shaped_as, shown, unknown_key
+from explorer.config.spaces import read_space
+from explorer.config.wishes import read_constraints, read_objectives
+from explorer.registry import nearest
+from explorer.search import SAMPLERS
+from explorer.space import COMPRESSION_AXES
+
+LOCAL = "local:"
+TRIALS = 100  # when the file sets no limit
+
+S = TypeVar("S", bound=Section)
+
+# Devices and keys that belong to the plan of the project, not to this version.
+_LATER = {
+    "ssh": "boards over SSH come in a later version",
+    "sim": "simulated boards come in a later version",
+    "recorded": "recorded tables come in a later version",
+}
+
+_SECTIONS: dict[str, type[Section]] = {
+    "search": SearchSection,
+    "measure": MeasureSection,
+    "meter": MeterSection,
+    "finetune": RecipeSection,
+}
+
+
+def load(path_or_name: str | Path) -> Experiment:
+    """Read a space file, given by its path or by the name of a file in ./search_spaces or of a shipped one.
+
+    Raises:
+        BadInput: with every problem found, each with file, line and dotted path.
+    """
+    document = read_document(find(path_or_name))
+    experiment = _experiment(document)
+    document.raise_if_broken()
+    return experiment
+
+
+def _experiment(document: Document) -> Experiment:
+    """The experiment; where problems were noted its parts are stand-ins, and nobody gets to see it."""
+    _refuse_unknown_keys(document)
+    model = read_model(document)
+    bare = model is not None and model.onnx is not None
+    dataset, extra = read_dataset(document, required=not bare and model is not None)
+    scored = dataset is not None or "dataset" in document.data or not bare
+    space = read_space(document)
+    if bare:
+        _refuse_compression(document)
+    objectives = read_objectives(document, dataset=scored, extra=extra)
+    constraints = read_constraints(document, dataset=scored, extra=extra)
+    study, devices = _study(document), read_devices(document)
+    search, train, finetune = read_search(document), _train(document), _finetune(document)
+    measure, meter = _measure(document), _meter(document)
+    document.raise_if_broken()
+    assert space is not None
+    return Experiment(
+        study=study,
+        model=model,
+        dataset=dataset,
+        devices=devices,
+        device_options={"meter": meter} if meter else {},
+        space=space,
+        objectives=objectives,
+        constraints=constraints,
+        search=search,
+        train=train,
+        finetune=finetune,
+        measure=measure,
+        path=document.file.resolve(),
+        folder=document.file.resolve().parent,
+    )
+
+
+def _refuse_unknown_keys(document: Document) -> None:
+    known = [*SpaceFile.model_fields, *AXES]
+    for key in document.data:
+        if key not in known:
+            unknown_key(document, (key,), known, hint=_belongs_to(key))
+
+
+def _belongs_to(key: str) -> str:
+    if key in ("simulate", "simulated"):
+        return _LATER["sim"]
+    owner = next((name for name, section in _SECTIONS.items() if key in section.model_fields), "")
+    return f"it belongs below {owner}:" if owner else ""
+
+
+def _section(document: Document, name: str, kind: type[S]) -> S:
+    given = document.data.get(name)
+    return (shaped(kind, document, (name,), given) if given is not None else None) or kind()
+
+
+def _study(document: Document) -> str:
+    given = document.data.get("study")
+    if given is None:
+        return document.file.stem
+    return str(shaped_as(StudyName, document, ("study",), given))
+
+
+def read_devices(document: Document) -> tuple[str, ...]:
+    given = document.data.get("device")
+    if given is None:
+        return (LOCAL,)
+    listed = given if isinstance(given, list) else [given]
+    if not listed:
+        document.complain("an experiment needs a device", ("device",), seen="an empty list", allowed=LOCAL)
+    return tuple(
+        _device(document, ("device", i) if isinstance(given, list) else ("device",), spec)
+        for i, spec in enumerate(listed)
+    )
+
+
+def _device(document: Document, where: Where, spec: Any) -> str:
+    if spec in ("local", LOCAL):
+        return LOCAL
+    scheme = str(spec).partition(":")[0]
+    if scheme in _LATER:
+        document.complain(
+            "this kind of device is not available yet", where, seen=shown(spec), allowed=LOCAL, hint=_LATER[scheme]
+        )
+    else:
+        document.complain("unknown device", where, seen=shown(spec), allowed=LOCAL, hint=nearest(str(spec), [LOCAL]))
+    return LOCAL
+
+
+def read_search(document: Document) -> SearchPlan:
+    section = _section(document, "search", SearchSection)
+    if section.sampler not in SAMPLERS and ":" not in section.sampler:
+        names = list(SAMPLERS)
+        hint = nearest(section.sampler, names)
+        document.complain(
+            "unknown sampler", ("search", "sampler"), seen=repr(section.sampler), allowed=", ".join(names), hint=hint
+        )
+    if section.hours is not None and section.timeout is not None:
+        document.complain("hours and timeout say the same thing", ("search", "timeout"), hint="keep one of the two")
+    seconds = section.hours * 3600 if section.hours is not None else None
+    if section.timeout is not None:
+        seconds = seconds_of(section.timeout)
+    trials = TRIALS if section.trials is None and seconds is None else section.trials
+    return SearchPlan(section.sampler, trials, seconds, section.seed)
+
+
+def _recipe(document: Document, name: str) -> RecipeSection:
+    section = _section(document, name, RecipeSection)
+    if section.epochs is not None and section.iterations is not None:
+        document.complain("epochs and iterations say the same thing", (name, "iterations"), hint="keep one of the two")
+    return section
+
+
+def _train(document: Document) -> dict[str, Any]:
+    return _recipe(document, "train").model_dump(exclude_unset=True)
+
+
+def _finetune(document: Document) -> FinetunePlan:
+    section = _recipe(document, "finetune")
+    free = document.data.get("space")
+    for where in [("finetune", key) for key in ("epochs", "iterations") if getattr(section, key) is not None]:
+        if "finetune_epochs" in document.data or (isinstance(free, dict) and "finetune_epochs" in free):
+            document.complain("finetune_epochs says this already", where, hint="keep one of the two")
+    recipe = section.model_dump(exclude_unset=True, exclude={"epochs", "iterations", "seed"})
+    epochs = 1.0 if section.epochs is None and section.iterations is None else section.epochs
+    return FinetunePlan(epochs, section.iterations, section.seed, recipe)
+
+
+def _measure(document: Document) -> MeasurePlan:
+    section = _section(document, "measure", MeasureSection)
+    if section.budget_s < (least := section.windows_min * section.window_s):
+        seen, allowed = f"{section.budget_s:g} s", f"windows_min x window_s = {least:g} s, or more"
+        document.complain(
+            "the budget is too short for the windows", ("measure", "budget_s"), seen=seen, allowed=allowed
+        )
+    return MeasurePlan(**section.model_dump())
+
+
+def _meter(document: Document) -> dict[str, Any]:
+    section = _section(document, "meter", MeterSection)
+    if (section.idle_w is None) != (section.busy_core_w is None):
+        document.complain("a declared meter needs both idle_w and busy_core_w", ("meter",))
+    return section.model_dump(exclude_unset=True)
+
+
+def _refuse_compression(document: Document) -> None:
+    """A bare ONNX file cannot be pruned or trained: say so wherever the file asks for it."""
+    space = document.data.get("space")
+    free = [("space", axis) for axis in COMPRESSION_AXES if isinstance(space, dict) and axis in space]
+    fixed = [(axis,) for axis in COMPRESSION_AXES if document.data.get(axis)]
+    sections = [(name,) for name in ("train", "finetune") if document.data.get(name) is not None]
+    for where in (*free, *fixed, *sections):
+        what = f"an .onnx file cannot be changed by {where[-1]}: its weights are fixed"
+        document.complain(what, where, hint="to prune or train, give the torch module: model: {name: my_module:build}")

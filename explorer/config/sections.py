@@ -1,0 +1,168 @@
+"""The sections of a space file as pydantic models: their keys, types, defaults and descriptions.
+
+They give the shape of each section and the JSON Schema; what only makes sense across sections is checked in `reader`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_DURATION = r"(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?"
+
+
+def seconds_of(text: str) -> float:
+    """Seconds in a duration such as ``2h``, ``90s``, ``1h30m``.
+
+    Raises:
+        ValueError: the text is not one.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not re.fullmatch(_DURATION, text) or total <= 0:
+        raise ValueError("a duration such as 2h, 5m, 90s or 1h30m")
+    return total
+
+
+def _duration(text: str) -> str:
+    seconds_of(text)
+    return text
+
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+StudyName = Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
+Duration = Annotated[str, AfterValidator(_duration), Field(pattern=rf"^{_DURATION}$")]
+
+
+class Section(BaseModel):
+    """Unknown keys are errors, and a word is never taken for a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ModelSection(Section):
+    """The network. Keys that are not listed here are handed to the network's constructor."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: str | None = Field(
+        default=None, description="A registered model (explorer list models) or your own: module:callable."
+    )
+    weights: str | None = Field(
+        default=None,
+        description="Checkpoint to start from, relative to this file, or shipped for the project's own weights. "
+        "Without it the network is trained from scratch.",
+        examples=["shipped", "weights/gaitset.pt"],
+    )
+    onnx: str | None = Field(
+        default=None, description="A network as an .onnx file, in place of a name; it cannot be pruned."
+    )
+
+
+class DatasetSection(Section):
+    """The data. Keys that are not listed here are handed to the dataset's constructor."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: str = Field(description="A registered dataset (explorer list datasets) or your own: module:callable.")
+    calibration: Count = Field(default=256, description="Training samples from which int8 learns its ranges.")
+    metrics: list[str] = Field(
+        default=[], description="Names of further metrics that your own dataset's score() returns."
+    )
+
+
+class SearchSection(Section):
+    """How candidates are chosen and when to stop."""
+
+    sampler: str = Field(default="auto", description="tpe, nsga2, gp, random, a plug-in, or auto for the best we know.")
+    trials: Count | None = Field(
+        default=None, description="Stop after this many candidates; 100 when no limit is given."
+    )
+    hours: Positive | None = Field(default=None, description="Stop after this many hours.")
+    timeout: Duration | None = Field(default=None, description="The same in words.", examples=["2h", "90s", "1h30m"])
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the sampler.")
+
+
+class RecipeSection(Section):
+    """How a network is trained; what is not given comes from the model's own recipe."""
+
+    epochs: NotNegative | None = Field(default=None, description="Passes over the training data; or give iterations.")
+    iterations: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Optimiser steps; or give epochs.")
+    optimiser: Literal["adam", "adamw", "sgd"] | None = Field(default=None, description="adam, adamw or sgd.")
+    lr: Positive | None = Field(default=None, description="Highest learning rate.")
+    schedule: Literal["constant", "cosine", "step"] | None = Field(
+        default=None, description="How the learning rate falls."
+    )
+    warmup: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Share of the steps in which lr rises."
+    )
+    identities: Count | None = Field(default=None, description="Classes in a batch.")
+    samples_each: Count | None = Field(default=None, description="Samples of each class in a batch.")
+    weight_decay: NotNegative | None = Field(default=None, description="L2 penalty on the weights.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="Momentum of sgd.")
+    clip_norm: Positive | None = Field(default=None, description="Scale gradients down to this norm.")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the order of samples and of new weights.")
+
+
+class MeasureSection(Section):
+    """How long the device warms up and measures."""
+
+    warmup_s: NotNegative = Field(default=0.2, description="Warm up at least this long, longer until steady.")
+    window_s: Positive = Field(default=0.1, description="Length of one window of back-to-back inferences.")
+    windows_min: Annotated[int, Field(ge=2)] = Field(default=5, description="At least this many windows.")
+    budget_s: Positive = Field(default=3.0, description="Stop adding windows after this long, tight or not.")
+    relative_interval: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.02,
+        description="Stop adding windows when the 95 % interval's half-width is below this share of the mean.",
+    )
+    idle_s: NotNegative = Field(
+        default=0.5, description="Idle baseline before the engine is loaded, where a meter measures."
+    )
+
+
+class MeterSection(Section):
+    """Where watts come from."""
+
+    name: str = Field(default="auto", description="auto takes the first that works; explorer list meters names them.")
+    idle_w: NotNegative | None = Field(
+        default=None, description="Declared watts of the idle machine, where nothing measures."
+    )
+    busy_core_w: NotNegative | None = Field(default=None, description="Declared watts that each busy core adds.")
+
+
+class RuleSection(Section):
+    """When these axes have these values, then those may only have those."""
+
+    when: dict[str, Any] = Field(min_length=1, description="Axis to value, or list of values.")
+    then: dict[str, Any] = Field(min_length=1, description="Axis to the value, or list of values, it is limited to.")
+
+
+class SpaceFile(Section):
+    """One experiment of explorer: a network, its data, a device, a space of deployments, and what is wanted of them."""
+
+    study: StudyName | None = Field(
+        default=None, description="Name of the study and of its folder below results/; the file's name when left out."
+    )
+    model: ModelSection = Field(description=ModelSection.__doc__)
+    dataset: DatasetSection | None = Field(default=None, description=DatasetSection.__doc__)
+    device: list[str] = Field(default=["local:"], description="Where candidates run; local: is this machine.")
+    meter: MeterSection = Field(default=MeterSection(), description=MeterSection.__doc__)
+    space: dict[str, Any] = Field(description="The axes that may vary, each with its values.")
+    rules: list[RuleSection] = Field(default=[], description="Combinations that are left out.")
+    objectives: dict[str, Literal["max", "min"]] = Field(min_length=1, description="Metrics to make large or small.")
+    constraints: list[str] = Field(
+        default=[], description="What a candidate must keep.", examples=[["accuracy >= 0.85"]]
+    )
+    search: SearchSection = Field(default=SearchSection(), description=SearchSection.__doc__)
+    train: RecipeSection = Field(
+        default=RecipeSection(), description="How the network is trained when it has no weights."
+    )
+    finetune: RecipeSection = Field(
+        default=RecipeSection(), description="How a pruned network is trained further; epochs 1 by default."
+    )
+    measure: MeasureSection = Field(default=MeasureSection(), description=MeasureSection.__doc__)
