@@ -61,7 +61,7 @@ class Gait3DCNN(nn.Module):
             for i, (kernel, stride) in enumerate(zip(_KERNELS, _STRIDES, strict=True))
         )
         self.gray_code = nn.Conv3d(widths[-1], embedding, 1)
-        self.code = nn.Linear(embedding, embedding)
+        self.last = nn.Linear(embedding, embedding)
         self.classifier = nn.Linear(embedding, classes)
         self.apply(_he_uniform)
 
@@ -70,8 +70,8 @@ class Gait3DCNN(nn.Module):
         x = inputs
         for conv in self.convs:
             x = conv(x).relu()
-        code: Tensor = self.code(self.gray_code(x).flatten(1))
-        return code
+        embedding: Tensor = self.last(self.gray_code(x).flatten(1))
+        return embedding
 
     def training_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of the classifier on the embedding."""

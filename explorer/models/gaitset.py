@@ -69,8 +69,8 @@ class GaitSet(nn.Module):
 
     def pooled(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The maps x and g, [n, channels, 16, 11] each: the pooled frames, and those plus the set pipeline."""
-        frames = inputs.shape[1]
-        x = inputs.reshape(-1, 1, *inputs.shape[2:])
+        frames, height, width = _static(inputs)
+        x = inputs.reshape(-1, 1, height, width)
         x = max_pool2d(self._act(self.s2(self._act(self.s1(x)))), 2)
         g = max_pool2d(self._act(self.g2(self._act(self.g1(_over_frames(x, frames))))), 2)
         x = max_pool2d(self._act(self.s4(self._act(self.s3(x)))), 2)
@@ -122,12 +122,18 @@ def _conv(into: int, out: int, kernel: int = 3) -> nn.Conv2d:
 
 def _over_frames(x: Tensor, frames: int) -> Tensor:
     """Set pooling: [n * frames, c, h, w] to [n, c, h, w]."""
-    return x.reshape(-1, frames, *x.shape[1:]).amax(1)
+    return x.reshape(-1, frames, *_static(x)).amax(1)
+
+
+def _static(x: Tensor) -> tuple[int, ...]:
+    """Every size but the batch's, as plain integers: an exporter that traces sizes then finds constants."""
+    return tuple(int(size) for size in x.shape[1:])
 
 
 def _strips(x: Tensor, count: int) -> Tensor:
     """Mean plus max of each of `count` horizontal strips: [n, c, h, w] to [n, c, count]."""
-    strips = x.reshape(-1, x.shape[1], count, x.shape[2] // count * x.shape[3])
+    channels, height, width = _static(x)
+    strips = x.reshape(-1, channels, count, height // count * width)
     return strips.mean(3) + strips.amax(3)
 
 

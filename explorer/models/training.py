@@ -89,6 +89,7 @@ class Recipe:
         amounts = {
             "lr": self.lr,
             "iterations": self.iterations,
+            "epochs": 1 if self.epochs is None else self.epochs,
             "identities": self.identities,
             "samples_each": self.samples_each,
         }

@@ -73,9 +73,10 @@ def cut(module: nn.Module, example: Tensor, *, ratio: float, round_to: int = 1) 
     if isinstance(module, HasPruningView):
         module.absorb(view)
     _check_runs(module, example)
+    prunable, after = {name for group in groups for name in group.layers}, _widths(module)
     return Cut(
         removed,
-        channels={name: (before[name], _widths(module)[name]) for group in groups for name in group.layers},
+        channels={name: (before[name], after[name]) for name in before if name in prunable},
         at_floor=_named(groups, [want == 0 for want in wanted]),
         kept_whole=_named(groups, [want < k == len(g.scores) for want, k, g in zip(wanted, keep, groups, strict=True)]),
     )
