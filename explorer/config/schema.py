@@ -12,7 +12,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12). What holds across sections, such as an empty space, ``explorer run`` alone can tell."""
+    """The schema, draft 2020-12; what holds across sections (an empty space, say) ``explorer run`` alone can tell."""
     schema = SpaceFile.model_json_schema()
     sections = schema["properties"]
     for name in ("model", "dataset"):
