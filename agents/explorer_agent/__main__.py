@@ -6,15 +6,14 @@ import argparse
 import hashlib
 import sys
 from pathlib import Path
-from typing import List, Optional
 
 import explorer_agent
 
-if sys.version_info < (3, 8):
-    sys.exit("explorer-agent needs Python 3.8 or newer, this is %s" % sys.version.split()[0])
+if sys.version_info < (3, 8):  # noqa: UP036  the board's Python is what it is, and may be older than what we are packaged for
+    sys.exit(f"explorer-agent needs Python 3.8 or newer, this is {sys.version.split()[0]}")
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(
         prog="explorer-agent", description="Build, measure and run networks on this device for an explorer host."

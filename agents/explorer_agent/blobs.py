@@ -1,4 +1,5 @@
-"""Files known by their sha256, below the agent's home; a name from the wire is checked before it becomes part of a path.
+"""Files known by their sha256, below the agent's home; a name from the wire is checked before it becomes part of a
+path.
 
 blobs/9f/86d081…          complete and verified
 parts/9f86d081…           on their way in; a transfer that broke off goes on where it stopped
@@ -28,7 +29,7 @@ def checked(sha256: object) -> str:
         ProtocolError: it is anything else; it may be an attempt at a path.
     """
     if not isinstance(sha256, str) or _SHA256.fullmatch(sha256) is None:
-        raise ProtocolError("a sha256 is 64 lower-case hex digits, not %r" % (sha256,))
+        raise ProtocolError(f"a sha256 is 64 lower-case hex digits, not {sha256!r}")
     return sha256
 
 
@@ -54,9 +55,7 @@ class Blobs:
         """
         path = self.path(sha256)
         if not path.is_file():
-            raise AgentError(
-                FAILED, "the %s %s… is not on this device" % (what, sha256[:12]), hint="send it with put first"
-            )
+            raise AgentError(FAILED, f"the {what} {sha256[:12]}… is not on this device", hint="send it with put first")
         return path
 
     def arrived(self, sha256: str) -> int:
@@ -77,7 +76,8 @@ class Blobs:
         return sha256
 
     def receive(self, sha256: str, chunks: Iterable[bytes], *, size: int, offset: int) -> None:
-        """Append `chunks` to the transfer of `sha256` at `offset`; verified and moved into place once `size` bytes are here.
+        """Append `chunks` to the transfer of `sha256` at `offset`; verified and moved into place once `size` bytes
+        are here.
 
         Raises:
             ProtocolError: the offset is not where the last transfer stopped, or more came than was announced.
@@ -85,9 +85,7 @@ class Blobs:
         """
         part = self._parts / checked(sha256)
         if offset != (self.arrived(sha256) if offset else 0):
-            raise ProtocolError(
-                "transfer of %s… continues at %d, not at %d" % (sha256[:12], self.arrived(sha256), offset)
-            )
+            raise ProtocolError(f"transfer of {sha256[:12]}… continues at {self.arrived(sha256)}, not at {offset}")
         self._need_room(size - offset)
         with open(part, "ab" if offset else "wb") as out:
             for chunk in chunks:
@@ -103,7 +101,7 @@ class Blobs:
             part.unlink()
             raise AgentError(
                 FAILED,
-                "transfer damaged: %s… was announced, %s… arrived" % (sha256[:12], seen[:12]),
+                f"transfer damaged: {sha256[:12]}… was announced, {seen[:12]}… arrived",
                 hint="send it again",
             )
         self._settle(part, sha256)
@@ -116,11 +114,8 @@ class Blobs:
     def _need_room(self, size: int) -> None:
         free = shutil.disk_usage(str(self._parts)).free - RESERVE_BYTES
         if size > free:
-            text = "no room: %d MB are needed below %s, %d MB are free" % (
-                size >> 20,
-                self._parts.parent,
-                max(free, 0) >> 20,
-            )
+            place = self._parts.parent
+            text = f"no room: {size >> 20} MB are needed below {place}, {max(free, 0) >> 20} MB are free"
             raise AgentError(FAILED, text, hint="free some space, or serve from another --home")
 
 

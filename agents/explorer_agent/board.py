@@ -1,4 +1,6 @@
-"""What this board is (once, for `hello`) and how it is doing (before and after every measurement), from /proc and /sys."""
+"""What this board is (once, for `hello`) and how it is doing (before and after every measurement), from /proc and
+/sys.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 ROOT = Path("/")
 
 
-def describe(root: Path = ROOT) -> Dict[str, Any]:
-    """The board as it is built: machine, processor, cores this process may use, memory, and a fingerprint of what an engine is bound to."""
+def describe(root: Path = ROOT) -> dict[str, Any]:
+    """The board as it is built: machine, processor, cores this process may use, memory, and a fingerprint of what an
+    engine is bound to.
+    """
     facts = {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -27,7 +31,7 @@ def describe(root: Path = ROOT) -> Dict[str, Any]:
     return dict(facts, fingerprint=hashlib.sha256(json.dumps(bound_to).encode("utf-8")).hexdigest()[:16])
 
 
-def state(root: Path = ROOT) -> Dict[str, Any]:
+def state(root: Path = ROOT) -> dict[str, Any]:
     """How the board is doing at this moment; what it has no sensor for is None, never zero."""
     return {
         "load_1m": os.getloadavg()[0],
@@ -61,13 +65,13 @@ def cpu_flags(root: Path = ROOT) -> str:
     return found.group(1).strip() if found else ""
 
 
-def memory_mb(root: Path = ROOT) -> Dict[str, int]:
+def memory_mb(root: Path = ROOT) -> dict[str, int]:
     """/proc/meminfo in MB, by its own names."""
     lines = re.findall(r"^(\w+):\s+(\d+) kB$", _read(root / "proc/meminfo") or "", re.MULTILINE)
     return {name: int(kilobytes) // 1024 for name, kilobytes in lines}
 
 
-def busy_s(root: Path = ROOT) -> Optional[float]:
+def busy_s(root: Path = ROOT) -> float | None:
     """Seconds all cores together have been busy since boot, whoever kept them so."""
     line = (_read(root / "proc/stat") or "").split("\n", 1)[0].split()
     if len(line) < 8:
@@ -76,20 +80,20 @@ def busy_s(root: Path = ROOT) -> Optional[float]:
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def _hottest(root: Path) -> Optional[float]:
+def _hottest(root: Path) -> float | None:
     temperatures = _numbers(root, "sys/class/thermal/thermal_zone*/temp")
     return max(temperatures) / 1000 if temperatures else None
 
 
-def _numbers(root: Path, pattern: str) -> Optional[List[float]]:
+def _numbers(root: Path, pattern: str) -> list[float] | None:
     return [float(text) for text in _texts(root, pattern) if re.fullmatch(r"-?\d+", text)] or None
 
 
-def _texts(root: Path, pattern: str) -> List[str]:
+def _texts(root: Path, pattern: str) -> list[str]:
     return [text.strip() for text in map(_read, sorted(root.glob(pattern))) if text]
 
 
-def _read(path: Path) -> Optional[str]:
+def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:  # no such sensor, or one that answers with an I/O error: both mean "not known"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any
 
 from explorer_agent.messages import digest
 from explorer_agent.wire import Message, ProtocolError, Reader, Writer
@@ -17,7 +17,7 @@ class Cache:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, question: Any) -> Optional[Tuple[Message, bytes]]:
+    def get(self, question: Any) -> tuple[Message, bytes] | None:
         """The answer to `question`, or None; a damaged one is thrown away."""
         path = self._folder / digest(question)
         try:

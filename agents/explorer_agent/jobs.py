@@ -5,11 +5,13 @@
                                       ◄───────────────────────────────────┘
     pulse thread, every second: a heartbeat to the host; the job's time is up? kill it
 
-The child writes to a pipe of its own. However it dies, in the middle of a frame too, the pipe ends and the nursery tells how.
+The child writes to a pipe of its own. However it dies, in the middle of a frame too, the pipe ends and the nursery
+tells how.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -21,7 +23,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, List, Optional
+from typing import Any, BinaryIO, Callable
 
 import explorer_agent
 from explorer_agent import board, nursery
@@ -31,17 +33,24 @@ from explorer_agent.wire import Message, ProtocolError, Reader
 HEARTBEAT_S = 1.0
 LOG_TAIL = 4000
 SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded by what is free
-# -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by hand, and is a zip
-# file when the agent was started from one.
-_LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from explorer_agent.nursery import main; main(int(sys.argv[2]), sys.argv[3:])"
+# -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by
+# hand, and is a zip file when the agent was started from one.
+_LAUNCH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from explorer_agent.nursery import main
+main(int(sys.argv[2]), sys.argv[3:])
+"""
 
 
 @dataclass
 class Job:
-    """One request that needs a child. `finish(message, body, log_tail)` and `fail(error)` are called in the foreman's thread."""
+    """One request that needs a child. `finish(message, body, log_tail)` and `fail(error)` are called in the
+    foreman's thread.
+    """
 
     id: int
-    command: Dict[str, Any]
+    command: dict[str, Any]
     timeout_s: float
     finish: Callable[[Message, bytes, str], None]
     fail: Callable[[AgentError], None]
@@ -52,15 +61,15 @@ class Job:
 class Foreman:
     """Runs jobs one after the other."""
 
-    def __init__(self, plugins: List[str], note: Callable[[Message], None]) -> None:
+    def __init__(self, plugins: list[str], note: Callable[[Message], None]) -> None:
         self._plugins = plugins
         self._note = note
-        self._queue: queue.Queue[Optional[Job]] = queue.Queue()
-        self._running: Optional[Job] = None
+        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._running: Job | None = None
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._nursery = _Nursery(plugins)
-        self.runtimes: Dict[str, Dict[str, Any]] = self._nursery.runtimes
+        self.runtimes: dict[str, dict[str, Any]] = self._nursery.runtimes
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._work, self._pulse)]
         for thread in self._threads:
             thread.start()
@@ -69,7 +78,7 @@ class Foreman:
         """Queue `job`."""
         self._queue.put(job)
 
-    def cancel(self, job_id: Optional[int], why: str) -> bool:
+    def cancel(self, job_id: int | None, why: str) -> bool:
         """End the job `job_id`, or all of them; False when there is none to end."""
         with self._lock:
             jobs = [job for job in (*self._queue.queue, self._running) if job and job_id in (None, job.id)]
@@ -110,7 +119,7 @@ class Foreman:
             raise outcome
         if outcome is None:
             raise self._obituary(job, status, tail)
-        job.finish(*outcome, tail)
+        job.finish(outcome[0], outcome[1], tail)
 
     def _begin(self, job: Job, log: BinaryIO) -> BinaryIO:
         with self._lock:
@@ -123,7 +132,7 @@ class Foreman:
             self._running = job
             return self._nursery.start(job, limit_mb, log)
 
-    def _listen(self, job: Job, reader: Reader) -> Any:
+    def _listen(self, job: Job, reader: Reader) -> tuple[Message, bytes] | AgentError | None:
         """The outcome: (message, body), an AgentError, or None when the child died without a word."""
         try:
             while True:
@@ -139,11 +148,11 @@ class Foreman:
         except ProtocolError:  # cut in the middle of a frame: it died while speaking
             return None
 
-    def _obituary(self, job: Job, status: Dict[str, Any], tail: str) -> AgentError:
+    def _obituary(self, job: Job, status: dict[str, Any], tail: str) -> AgentError:
         if job.ended:
             return AgentError(FAILED, job.ended, trace=tail)
         how = nursery.how_it_ended(status["exit"]) if "exit" in status else "together with the nursery"
-        text = "the %s ended %s (at most %s MB in use)" % (job.command["kind"], how, status.get("max_rss_mb", "?"))
+        text = "the {} ended {} (at most {} MB in use)".format(job.command["kind"], how, status.get("max_rss_mb", "?"))
         return AgentError(FAILED, text, trace=tail)
 
     def _pulse(self) -> None:
@@ -152,7 +161,7 @@ class Foreman:
                 job = self._running
                 late = job is not None and not job.ended and time.monotonic() > job.deadline
                 if job is not None and late:
-                    job.ended = "the %s took longer than the %.0f s it was given, and was ended" % (
+                    job.ended = "the {} took longer than the {:.0f} s it was given, and was ended".format(
                         job.command["kind"],
                         job.timeout_s,
                     )
@@ -164,18 +173,19 @@ class Foreman:
 class _Nursery:
     """The agent's end of the nursery."""
 
-    def __init__(self, plugins: List[str]) -> None:
+    def __init__(self, plugins: list[str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = str(Path(explorer_agent.__file__).parents[1])
         arguments = [sys.executable, "-I", "-c", _LAUNCH, root, str(theirs.fileno()), *plugins]
-        # The BLAS that comes with numpy would otherwise start a thread for every core, to be copied badly by every fork.
+        # The BLAS that comes with numpy would otherwise start a thread for every core, to be copied badly by every
+        # fork.
         environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
         self._process = subprocess.Popen(
             arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
         )
         theirs.close()
         self._control = ours
-        self.runtimes: Dict[str, Dict[str, Any]] = self._receive().get("runtimes", {})
+        self.runtimes: dict[str, dict[str, Any]] = self._receive().get("runtimes", {})
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -189,13 +199,11 @@ class _Nursery:
             os.close(write)
         return os.fdopen(read, "rb")
 
-    def kill(self, job: Optional[Job]) -> None:
-        try:
+    def kill(self, job: Job | None) -> None:
+        with contextlib.suppress(OSError):  # it died; the job's pipe has ended or is about to
             nursery.send(self._control, {"do": "kill", "job": job.id if job else -1})
-        except OSError:  # it died; the job's pipe has ended or is about to
-            pass
 
-    def wait(self, job: Job) -> Dict[str, Any]:
+    def wait(self, job: Job) -> dict[str, Any]:
         """How `job` ended; empty when the nursery ended with it."""
         while True:
             message = self._receive()
@@ -206,12 +214,12 @@ class _Nursery:
         self._control.close()
         self._process.wait()
 
-    def _receive(self) -> Dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         try:
             data, _ = nursery.receive(self._control)
         except OSError:
             return {}
-        found: Dict[str, Any] = json.loads(data.decode("ascii")) if data else {}
+        found: dict[str, Any] = json.loads(data.decode("ascii")) if data else {}
         return found
 
 

@@ -21,7 +21,7 @@ class Lock:
         self._wait_s = wait_s
 
     def __enter__(self) -> Lock:
-        self._file = open(self._path, "a+", encoding="ascii")  # noqa: SIM115  held open for as long as the lock is held
+        self._file = open(self._path, "a+", encoding="ascii")
         deadline = time.monotonic() + self._wait_s
         while not self._try():
             if time.monotonic() > deadline:
@@ -48,14 +48,14 @@ class Lock:
         words = self._file.read()
         self._file.close()
         try:
-            holder = "process %(pid)s of %(user)s, since %(since)s" % json.loads(words)
+            holder = "process {pid} of {user}, since {since}".format(**json.loads(words))
         except (ValueError, KeyError, TypeError):  # caught between taking the lock and writing the name
             holder = "another agent"
-        return AgentError(BUSY, "this device is in use: %s" % holder, hint="wait for it, or end that process")
+        return AgentError(BUSY, f"this device is in use: {holder}", hint="wait for it, or end that process")
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in many containers
-        return "uid %d" % os.getuid()
+        return f"uid {os.getuid()}"

@@ -5,8 +5,8 @@
                        ends when steady,    each window_s long, back to back, until
                        not by count         the interval is tight or the budget spent
 
-Closed loop: one inference at a time, the next starts when the last has ended; so the clock is read once an inference, the end of one
-being the start of the next, and an engine of 0.3 ms pays 0.1 µs for being watched.
+Closed loop: one inference at a time, the next starts when the last has ended; so the clock is read once an
+inference, the end of one being the start of the next, and an engine of 0.3 ms pays 0.1 µs for being watched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, Sequence
 
 from explorer_agent import board
 from explorer_agent.messages import Plan
@@ -49,8 +49,8 @@ class Window:
 
 
 def measure(
-    load: Callable[[], Step], plan: Plan, meter: Optional[Meter], *, tell: Tell
-) -> Tuple[Dict[str, Any], Dict[str, array[float]]]:
+    load: Callable[[], Step], plan: Plan, meter: Meter | None, *, tell: Tell
+) -> tuple[dict[str, Any], dict[str, array[float]]]:
     """Load an engine, warm it up and measure it.
 
     Args:
@@ -104,9 +104,11 @@ def warm_up(step: Step, plan: Plan) -> bool:
         last = now
 
 
-def run_windows(step: Step, plan: Plan, tell: Tell) -> Tuple[List[Window], float]:
-    """Windows until the interval of the mean and of the median is tight or the budget is spent; also the half-width reached."""
-    windows: List[Window] = []
+def run_windows(step: Step, plan: Plan, tell: Tell) -> tuple[list[Window], float]:
+    """Windows until the interval of the mean and of the median is tight or the budget is spent; also the half-width
+    reached.
+    """
+    windows: list[Window] = []
     begin = time.perf_counter()
     half_width = float("inf")
     while True:
@@ -124,7 +126,7 @@ def run_windows(step: Step, plan: Plan, tell: Tell) -> Tuple[List[Window], float
 
 def _run(step: Step, duration_ns: int) -> Window:
     """Inferences back to back for `duration_ns`, at least one."""
-    latencies: List[int] = []
+    latencies: list[int] = []
     note, clock = latencies.append, time.perf_counter_ns
     with _no_garbage_collection():
         cpu = time.process_time_ns()
@@ -149,7 +151,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _watched(meter: Optional[Meter]) -> Iterator[Optional[Sampler]]:
+def _watched(meter: Meter | None) -> Iterator[Sampler | None]:
     if meter is None or meter.quantity == "model":
         yield None
         return
@@ -157,7 +159,7 @@ def _watched(meter: Optional[Meter]) -> Iterator[Optional[Sampler]]:
         yield sampler
 
 
-def _idle(plan: Plan, sampler: Optional[Sampler]) -> Tuple[float, float]:
+def _idle(plan: Plan, sampler: Sampler | None) -> tuple[float, float]:
     """The edges of a stretch in which nothing ran; empty where no meter would see it."""
     start = time.perf_counter()
     if sampler is not None and plan.idle_s > 0:
@@ -165,7 +167,7 @@ def _idle(plan: Plan, sampler: Optional[Sampler]) -> Tuple[float, float]:
     return start, time.perf_counter()
 
 
-def _busy_others(board_busy: Optional[float], own_busy: float, windows: Sequence[Window]) -> Optional[float]:
+def _busy_others(board_busy: float | None, own_busy: float, windows: Sequence[Window]) -> float | None:
     """Cores that other processes kept busy while the windows ran; None where the board does not tell."""
     now = board.busy_s()
     if board_busy is None or now is None:
@@ -175,7 +177,7 @@ def _busy_others(board_busy: Optional[float], own_busy: float, windows: Sequence
     return max(0.0, now - board_busy - (time.process_time() - own_busy) - tick) / wall
 
 
-def _flags(steady: bool, tight: bool, others: Optional[float]) -> List[str]:
+def _flags(steady: bool, tight: bool, others: float | None) -> list[str]:
     disturbed = others is not None and others > DISTURBED
     return [
         name
@@ -184,9 +186,7 @@ def _flags(steady: bool, tight: bool, others: Optional[float]) -> List[str]:
     ]
 
 
-def _series(
-    windows: Sequence[Window], idle: Tuple[float, float], sampler: Optional[Sampler]
-) -> Dict[str, array[float]]:
+def _series(windows: Sequence[Window], idle: tuple[float, float], sampler: Sampler | None) -> dict[str, array[float]]:
     series = {
         "latency_s": array("d", (ns / _NS for window in windows for ns in window.latencies)),
         "window_start_s": array("d", (window.start / _NS for window in windows)),
@@ -196,5 +196,5 @@ def _series(
     }
     if sampler is not None:
         series.update({"idle_s": array("d", idle), "meter_time_s": sampler.times_s})
-        series.update({"meter_%d" % number: rail for number, rail in enumerate(sampler.rails)})
+        series.update({f"meter_{number}": rail for number, rail in enumerate(sampler.rails)})
     return series

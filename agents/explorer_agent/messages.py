@@ -1,7 +1,8 @@
 """What is said on the wire, as plain data: requests, the deployment, the plan of a measurement, and refusals.
 
-`decode` turns a message into one of these classes: fields it does not know are ignored (the wire's law, 1), fields of the wrong
-kind are refused. Only a deployment is strict about its keys: an axis this agent has never heard of must not be passed over in silence.
+`decode` turns a message into one of these classes: fields it does not know are ignored (the wire's law, 1), fields
+of the wrong kind are refused. Only a deployment is strict about its keys: an axis this agent has never heard of must
+not be passed over in silence.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Dict, List, Mapping, Type, TypeVar
+from typing import Any, Iterator, Mapping, TypeVar
 
 from explorer_agent.wire import ProtocolError
 
@@ -28,7 +29,7 @@ class AgentError(Exception):
         self.hint = hint
         self.trace = trace
 
-    def to_wire(self) -> Dict[str, Any]:
+    def to_wire(self) -> dict[str, Any]:
         return {"type": "error", "kind": self.kind, "text": self.text, "hint": self.hint, "trace": self.trace[-8000:]}
 
     @classmethod
@@ -60,20 +61,52 @@ class Deployment:
         known = [f.name for f in fields(cls)]
         unknown = sorted(set(given) - set(known))
         if unknown:
-            text = "unknown deployment key %s" % ", ".join(map(repr, unknown))
+            text = "unknown deployment key {}".format(", ".join(map(repr, unknown)))
             raise AgentError(UNSUPPORTED, text, hint="this agent knows " + ", ".join(known))
         deployment = decode(cls, given)
         for name, least in (("batch", 1), ("threads", 0), ("streams", 1)):
             if getattr(deployment, name) < least:
-                raise AgentError(
-                    UNSUPPORTED, "%s must be at least %d, not %d" % (name, least, getattr(deployment, name))
-                )
+                raise AgentError(UNSUPPORTED, f"{name} must be at least {least}, not {getattr(deployment, name)}")
         return deployment
+
+
+def refuse(deployment: Deployment, capabilities: Mapping[str, Any]) -> None:
+    """Refuse what cannot work on the board that said `capabilities` in its hello, before any work; host and agent
+    both ask here.
+
+    Raises:
+        AgentError: unsupported or infeasible, with the reason.
+    """
+    runtimes = capabilities["runtimes"]
+    runtime = runtimes.get(deployment.runtime)
+    if runtime is None:
+        raise AgentError(UNSUPPORTED, f"unknown runtime {deployment.runtime!r}", hint="known: " + ", ".join(runtimes))
+    if not runtime["available"]:
+        raise AgentError(INFEASIBLE, f"the runtime {deployment.runtime} cannot be used here: {runtime['why_not']}")
+    for reason in _objections(deployment, runtime, capabilities):
+        raise AgentError(INFEASIBLE, reason)
+
+
+def _objections(deployment: Deployment, runtime: Mapping[str, Any], capabilities: Mapping[str, Any]) -> Iterator[str]:
+    name, cores, modes = deployment.runtime, capabilities["cores"], capabilities["power_modes"]
+    why_not = runtime["precisions"].get(deployment.precision, "it knows only " + ", ".join(runtime["precisions"]))
+    if why_not:
+        yield f"{name} cannot run {deployment.precision} here: {why_not}"
+    if deployment.threads > cores:
+        yield f"{deployment.threads} threads asked for, the board has {cores} cores"
+    if deployment.placement not in runtime["placements"]:
+        yield f"placement {deployment.placement!r}: {name} runs only on {', '.join(runtime['placements'])} here"
+    if deployment.streams > runtime["streams_max"]:
+        yield f"{deployment.streams} streams asked for, {name} is measured with at most {runtime['streams_max']} here"
+    if deployment.power_mode and deployment.power_mode not in modes:
+        yield f"power mode {deployment.power_mode!r}: this board offers {', '.join(modes) or 'none to choose from'}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to warm up and to measure. Windows are added until the interval is tight enough or the budget is spent."""
+    """How long to warm up and to measure. Windows are added until the interval is tight enough or the budget is
+    spent.
+    """
 
     warmup_s: float = 0.2
     window_s: float = 0.1
@@ -86,7 +119,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Has:
-    sha256: List[str]
+    sha256: list[str]
 
 
 @dataclass(frozen=True)
@@ -100,7 +133,7 @@ class Put:
 @dataclass(frozen=True)
 class Build:
     source: str
-    deployment: Dict[str, Any] = field(default_factory=dict)
+    deployment: dict[str, Any] = field(default_factory=dict)
     timeout_s: float = 900.0
     memory_mb: float = 0.0  # 0: what is free when the job starts
 
@@ -108,9 +141,9 @@ class Build:
 @dataclass(frozen=True)
 class Measure:
     engine: str
-    deployment: Dict[str, Any] = field(default_factory=dict)
-    plan: Dict[str, Any] = field(default_factory=dict)
-    meter: Dict[str, Any] = field(default_factory=dict)  # {"name": "auto" | …, and what a declared meter needs}
+    deployment: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    meter: dict[str, Any] = field(default_factory=dict)  # {"name": "auto" | …, and what a declared meter needs}
     timeout_s: float = 900.0
     memory_mb: float = 0.0
 
@@ -119,7 +152,7 @@ class Measure:
 class Infer:
     engine: str
     inputs: str
-    deployment: Dict[str, Any] = field(default_factory=dict)
+    deployment: dict[str, Any] = field(default_factory=dict)
     timeout_s: float = 900.0
     memory_mb: float = 0.0
 
@@ -134,11 +167,12 @@ class Cancel:
     job: int
 
 
-# By the annotation's text: `from __future__ import annotations` leaves nothing else, and Python 3.8 could not evaluate all of it.
-_KINDS = {"str": str, "int": int, "float": (int, float), "Dict[str, Any]": dict, "List[str]": list}
+# By the annotation's text: `from __future__ import annotations` leaves nothing else, and Python 3.8 could not
+# evaluate all of it.
+_KINDS = {"str": str, "int": int, "float": (int, float), "dict[str, Any]": dict, "list[str]": list}
 
 
-def decode(cls: Type[T], message: Mapping[str, Any]) -> T:
+def decode(cls: type[T], message: Mapping[str, Any]) -> T:
     """`message` as an instance of the dataclass `cls`.
 
     Raises:
@@ -149,10 +183,10 @@ def decode(cls: Type[T], message: Mapping[str, Any]) -> T:
         if spec.name in message:
             value = message[spec.name]
             if not isinstance(value, _KINDS[str(spec.type)]) or isinstance(value, bool):  # type: ignore[arg-type]
-                raise ProtocolError("%s.%s must be %s, not %r" % (cls.__name__.lower(), spec.name, spec.type, value))
+                raise ProtocolError(f"{cls.__name__.lower()}.{spec.name} must be {spec.type}, not {value!r}")
             found[spec.name] = value
         elif spec.default is MISSING and spec.default_factory is MISSING:
-            raise ProtocolError("%s needs %s" % (cls.__name__.lower(), spec.name))
+            raise ProtocolError(f"{cls.__name__.lower()} needs {spec.name}")
     return cls(**found)
 
 

@@ -3,14 +3,16 @@
     agent ──socket──► nursery ──fork──► child: one job          {"do": "start", …} + its pipe and log file
           ◄──────────         ◄─wait4──                         {"exit": status, "job": id, …}
 
-A job so starts in milliseconds instead of the second that importing takes, and a crash, a memory overrun or a kill costs that job alone.
-Libraries are tried in a child of their own first: one that dies on import is reported as unavailable and never imported here.
-When the agent goes away the socket ends, and nursery and job end with it; Linux sees to that even if they are killed (PDEATHSIG).
+A job so starts in milliseconds instead of the second that importing takes, and a crash, a memory overrun or a kill
+costs that job alone. Libraries are tried in a child of their own first: one that dies on import is reported as
+unavailable and never imported here. When the agent goes away the socket ends, and nursery and job end with it; Linux
+sees to that even if they are killed (PDEATHSIG).
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -22,7 +24,7 @@ import socket
 import sys
 import traceback
 import warnings
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict
 
 from explorer_agent import plugins, runtimes, worker
 
@@ -48,7 +50,7 @@ class Child:
         except ProcessLookupError:  # it has not made its own group yet, or is gone
             os.kill(self.pid, signal.SIGKILL)
 
-    def reap(self) -> Dict[str, Any]:
+    def reap(self) -> dict[str, Any]:
         """How it ended."""
         os.close(self.alive)
         _, status, usage = os.wait4(self.pid, 0)
@@ -60,7 +62,7 @@ class Nursery:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._child: Optional[Child] = None
+        self._child: Child | None = None
 
     def run(self) -> None:
         """Serve until the agent goes away."""
@@ -86,7 +88,7 @@ class Nursery:
             self._child.kill()
         return True
 
-    def _start(self, command: Command, files: List[int]) -> None:
+    def _start(self, command: Command, files: list[int]) -> None:
         gone, alive = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -98,11 +100,9 @@ class Nursery:
             os.close(file)
         self._child = Child(command["job"], pid, gone)
 
-    def _say(self, message: Dict[str, Any]) -> None:
-        try:
+    def _say(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # the agent has gone: the next look at the socket ends the loop
             self._control.send(json.dumps(message).encode("ascii"))
-        except OSError:  # the agent has gone: the next look at the socket ends the loop
-            pass
 
 
 def job_main(command: Command, reply: int, log: int) -> None:
@@ -141,8 +141,8 @@ def die_with_parent() -> None:
 def limit_memory(limit_mb: float) -> None:
     """Bound what this process may allocate, and offer it first when the kernel must choose whom to kill.
 
-    RLIMIT_DATA counts private memory that can be written. RLIMIT_AS would count reservations too, of which thread stacks and
-    allocators make many gigabytes that are never touched.
+    RLIMIT_DATA counts private memory that can be written. RLIMIT_AS would count reservations too, of which thread
+    stacks and allocators make many gigabytes that are never touched.
     """
     with open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")
@@ -151,7 +151,7 @@ def limit_memory(limit_mb: float) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def probe(name: str) -> Dict[str, Any]:
+def probe(name: str) -> dict[str, Any]:
     """What the runtime `name` can do here, found out by a child, so that a crash while importing is only its own."""
     read, write = os.pipe()
     pid = os.fork()
@@ -164,18 +164,18 @@ def probe(name: str) -> Dict[str, Any]:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     if not answer:
-        why = "took longer than %d s" % PROBE_S if answer is None else "ended %s" % how_it_ended(status)
+        why = f"took longer than {PROBE_S} s" if answer is None else f"ended {how_it_ended(status)}"
         return runtimes.absent("importing it " + why)
-    found: Dict[str, Any] = json.loads(answer.decode("ascii"))
+    found: dict[str, Any] = json.loads(answer.decode("ascii"))
     return found
 
 
-def _tell(write: int, facts: Dict[str, Any]) -> None:
+def _tell(write: int, facts: dict[str, Any]) -> None:
     with os.fdopen(write, "wb") as pipe:
         pipe.write(json.dumps(facts).encode("ascii"))
 
 
-def _read_all(read: int, patience_s: float) -> Optional[bytes]:
+def _read_all(read: int, patience_s: float) -> bytes | None:
     """Everything up to the end; None when it does not come in time."""
     with os.fdopen(read, "rb", buffering=0) as pipe:
         found = b""
@@ -193,17 +193,17 @@ def how_it_ended(status: int) -> str:
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else "unknown"
         likely = "; most likely the kernel ran out of memory" if number == signal.SIGKILL else ""
-        return "by signal %d (%s)%s" % (number, name, likely)
-    return "with exit status %d" % os.WEXITSTATUS(status)
+        return f"by signal {number} ({name}){likely}"
+    return f"with exit status {os.WEXITSTATUS(status)}"
 
 
-def send(control: socket.socket, command: Command, files: Tuple[int, ...] = ()) -> None:
+def send(control: socket.socket, command: Command, files: tuple[int, ...] = ()) -> None:
     """Send `command` and open files along with it."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))] if files else []
     control.sendmsg([json.dumps(command).encode("ascii")], ancillary)
 
 
-def receive(control: socket.socket) -> Tuple[bytes, List[int]]:
+def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     """One message and the files that came with it; no bytes when the other side has gone."""
     numbers = array.array("i")
     data, ancillary, _, _ = control.recvmsg(1 << 20, socket.CMSG_SPACE(2 * numbers.itemsize))
@@ -213,11 +213,12 @@ def receive(control: socket.socket) -> Tuple[bytes, List[int]]:
     return data, list(numbers)
 
 
-def main(control_fd: int, names: List[str]) -> None:
+def main(control_fd: int, names: list[str]) -> None:
     """The nursery's own main: find out what there is, import it, then serve."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the agent's to hear
-    # Both libraries keep one sleeping thread from import on (seen with 1.31 and 2026.4); they hold no lock while asleep.
+    # Both libraries keep one sleeping thread from import on (seen with 1.31 and 2026.4); they hold no lock while
+    # asleep.
     warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)
     control = socket.socket(fileno=control_fd)
     plugins.load(names)

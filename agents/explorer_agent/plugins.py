@@ -1,6 +1,7 @@
 """Device-side plug-ins: modules named on the command line that bring runtimes or meters of their own.
 
-Such a module holds ``RUNTIMES = {name: runtime}`` or ``METERS = {name: factory}``; it must be importable by this Python.
+Such a module holds ``RUNTIMES = {name: runtime}`` or ``METERS = {name: factory}``; it must be importable by this
+Python.
 """
 
 from __future__ import annotations

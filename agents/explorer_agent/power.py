@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from typing import Any, List
+from typing import Any
 
 from explorer_agent.meters import Meter
 
@@ -28,7 +28,7 @@ class Sampler:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self.times_s = array("d")
-        self.rails: List[array[float]] = [array("d") for _ in meter.rails()]
+        self.rails: list[array[float]] = [array("d") for _ in meter.rails()]
         self.cpu_s = 0.0  # what sampling cost
         self.failure = ""
 
@@ -47,7 +47,7 @@ class Sampler:
             while not self._done.wait(self._period_s):
                 self._sample()
         except (OSError, ValueError) as error:  # a sensor that fails midway: the series ends there, and says why
-            self.failure = "%s: %s" % (type(error).__name__, error)
+            self.failure = f"{type(error).__name__}: {error}"
         self.cpu_s = time.thread_time()
 
     def _sample(self) -> None:

@@ -1,8 +1,9 @@
-"""The agent's front: takes requests off a byte stream, answers the quick ones at once and hands the others to the foreman.
+"""The agent's front: takes requests off a byte stream, answers the quick ones at once and hands the others to the
+foreman.
 
-stdin and stdout belong to the protocol at the level of file descriptors: they are moved away first, so that whatever prints (this
-program, a library, C code) ends on stderr. When the host goes away, running jobs are ended, or finished within `linger_s` with their
-reply kept for a host that comes back and asks the same.
+stdin and stdout belong to the protocol at the level of file descriptors: they are moved away first, so that whatever
+prints (this program, a library, C code) ends on stderr. When the host goes away, running jobs are ended, or finished
+within `linger_s` with their reply kept for a host that comes back and asks the same.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import time
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple
+from typing import Any, BinaryIO, Callable
 
-from explorer_agent import board, meters, plugins, runtimes
+from explorer_agent import board, meters, plugins
 from explorer_agent.blobs import Blobs, checked
 from explorer_agent.cache import Cache
 from explorer_agent.jobs import Foreman, Job
@@ -36,6 +37,7 @@ from explorer_agent.messages import (
     Plan,
     Put,
     decode,
+    refuse,
 )
 from explorer_agent.wire import CHUNK, PROTOCOL, Frame, Message, ProtocolError, Reader, Writer
 
@@ -48,7 +50,7 @@ CACHE_FORMAT = 1
 class Session:
     """One host, from hello to the end of its stream."""
 
-    def __init__(self, reader: Reader, writer: Writer, *, home: Path, plugin_names: List[str], agent_sha: str) -> None:
+    def __init__(self, reader: Reader, writer: Writer, *, home: Path, plugin_names: list[str], agent_sha: str) -> None:
         self._reader = reader
         self._writer = writer
         self._blobs = Blobs(home)
@@ -56,9 +58,10 @@ class Session:
         self._replies = Cache(home / "replies")
         self._host_gone = False
         self._agent_sha = agent_sha
-        self._board = board.describe()
         self._foreman = Foreman(plugin_names, self._send)
-        self._requests: Dict[str, Callable[[int, Frame], None]] = {
+        found = {"runtimes": self._foreman.runtimes, "meters": meters.describe(), "power_modes": []}
+        self._capabilities: dict[str, Any] = dict(board.describe(), **found)
+        self._requests: dict[str, Callable[[int, Frame], None]] = {
             "has": self._has,
             "put": self._put,
             "get": self._get,
@@ -71,7 +74,7 @@ class Session:
     def run(self, *, linger_s: float) -> None:
         """Answer requests until the host's stream ends."""
         self._send(
-            {"type": "hello", "protocol": PROTOCOL, "agent_sha": self._agent_sha, "capabilities": self._capabilities()}
+            {"type": "hello", "protocol": PROTOCOL, "agent_sha": self._agent_sha, "capabilities": self._capabilities}
         )
         try:
             for frame in iter(self._reader.read, None):
@@ -89,9 +92,6 @@ class Session:
         self._foreman.cancel(None, "the host went away")
         self._foreman.close()
 
-    def _capabilities(self) -> Dict[str, Any]:
-        return dict(self._board, runtimes=self._foreman.runtimes, meters=meters.describe(), power_modes=[])
-
     def _answer(self, frame: Frame) -> None:
         request_id = frame.message.get("id")
         try:
@@ -101,7 +101,7 @@ class Session:
             if handler is None:
                 raise AgentError(
                     UNSUPPORTED,
-                    "unknown request %r" % frame.message["type"][:80],
+                    "unknown request {!r}".format(frame.message["type"][:80]),
                     hint="known: " + ", ".join(self._requests),
                 )
             handler(request_id, frame)
@@ -112,7 +112,8 @@ class Session:
         except OSError as error:
             self._refuse(request_id, AgentError(FAILED, str(error), trace=traceback.format_exc()))
 
-    # quick requests -----------------------------------------------------------------------------------------------------
+    # quick requests
+    # -----------------------------------------------------------------------------------------------------
 
     def _has(self, request_id: int, frame: Frame) -> None:
         wanted = [checked(sha256) for sha256 in decode(Has, frame.message).sha256]
@@ -138,7 +139,8 @@ class Session:
         cancelled = self._foreman.cancel(decode(Cancel, frame.message).job, "cancelled by the host")
         self._send({"type": "cancel", "id": request_id, "cancelled": cancelled})
 
-    # jobs ---------------------------------------------------------------------------------------------------------------
+    # jobs
+    # ---------------------------------------------------------------------------------------------------------------
 
     def _build(self, request_id: int, frame: Frame) -> None:
         request = decode(Build, frame.message)
@@ -166,7 +168,7 @@ class Session:
     def _measure(self, request_id: int, frame: Frame) -> None:
         request = decode(Measure, frame.message)
         deployment, plan = self._deployment(request.deployment), decode(Plan, request.plan)
-        command: Dict[str, Any] = {"plan": asdict(plan), "meter": request.meter}
+        command: dict[str, Any] = {"plan": asdict(plan), "meter": request.meter}
         command["engine"] = str(self._blobs.find(request.engine, "engine"))
         if plan.inputs:
             command["inputs"] = str(self._blobs.find(plan.inputs, "inputs"))
@@ -184,9 +186,11 @@ class Session:
         self._reply_once(request_id, request, deployment, command, key, keep=True)
 
     def _reply_once(
-        self, request_id: int, request: Any, deployment: Deployment, command: Dict[str, Any], key: Any, *, keep: bool
+        self, request_id: int, request: Any, deployment: Deployment, command: dict[str, Any], key: Any, *, keep: bool
     ) -> None:
-        """Answer from the kept replies or run the job; the reply is kept if `keep`, or if the host is not there to hear it."""
+        """Answer from the kept replies or run the job; the reply is kept if `keep`, or if the host is not there to
+        hear it.
+        """
         kind = type(request).__name__.lower()
         known = self._replies.get(key)
         if known is not None:
@@ -208,10 +212,10 @@ class Session:
         request_id: int,
         request: Any,
         deployment: Deployment,
-        command: Dict[str, Any],
+        command: dict[str, Any],
         finish: Callable[[Message, bytes, str], None],
         *,
-        clean: Optional[Path] = None,
+        clean: Path | None = None,
     ) -> None:
         command = dict(
             command, kind=type(request).__name__.lower(), deployment=asdict(deployment), memory_mb=request.memory_mb
@@ -224,13 +228,13 @@ class Session:
 
         self._foreman.submit(Job(request_id, command, request.timeout_s, finish, fail))
 
-    def _deployment(self, given: Dict[str, Any]) -> Deployment:
+    def _deployment(self, given: dict[str, Any]) -> Deployment:
         deployment = Deployment.of(given)
-        runtimes.refuse(deployment, self._foreman.runtimes, self._board["cores"])
+        refuse(deployment, self._capabilities)
         return deployment
 
-    def _bound_to(self, deployment: Deployment) -> List[str]:
-        return [self._foreman.runtimes[deployment.runtime]["version"], self._board["fingerprint"]]
+    def _bound_to(self, deployment: Deployment) -> list[str]:
+        return [self._foreman.runtimes[deployment.runtime]["version"], self._capabilities["fingerprint"]]
 
     def _refuse(self, request_id: Any, error: AgentError) -> None:
         self._send(dict(error.to_wire(), id=request_id))
@@ -244,8 +248,10 @@ class Session:
             self._host_gone = True
 
 
-def claim_streams() -> Tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for the protocol; what the program itself reads from then on is empty, what it prints goes to stderr."""
+def claim_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Take stdin and stdout for the protocol; what the program itself reads from then on is empty, what it prints
+    goes to stderr.
+    """
     taken = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -255,7 +261,7 @@ def claim_streams() -> Tuple[BinaryIO, BinaryIO]:
     return taken
 
 
-def serve(home: Path, *, plugin_names: List[str], wait_s: float, linger_s: float, agent_sha: str) -> int:
+def serve(home: Path, *, plugin_names: list[str], wait_s: float, linger_s: float, agent_sha: str) -> int:
     """Serve one host on stdin and stdout; returns the exit status."""
     stdin, stdout = claim_streams()
     writer = Writer(stdout)
@@ -269,6 +275,6 @@ def serve(home: Path, *, plugin_names: List[str], wait_s: float, linger_s: float
         writer.write(error.to_wire())
         return 3 if error.kind == BUSY else 1
     except OSError as error:
-        writer.write(AgentError(FAILED, "cannot serve from %s: %s" % (home, error)).to_wire())
+        writer.write(AgentError(FAILED, f"cannot serve from {home}: {error}").to_wire())
         return 1
     return 0

@@ -1,4 +1,6 @@
-"""The little statistics the agent needs to know when to stop; everything that is reported is derived on the host from raw samples."""
+"""The little statistics the agent needs to know when to stop; everything that is reported is derived on the host
+from raw samples.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import math
 import statistics
 from typing import Sequence
 
-# Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom (any textbook); beyond the table the next smaller row's
-# value is used, which errs to the wide side.
+# Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom (any textbook); beyond the table the next
+# smaller row's value is used, which errs to the wide side.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 _T_FURTHER = ((20, 2.120), (30, 2.086), (60, 2.042), (120, 2.000))
 

@@ -1,7 +1,7 @@
 """For the tests of the agent and of anybody's plug-ins: fakes with known answers, and contracts to inherit.
 
-``serve --plugin explorer_agent.testing`` adds the runtime `fake` (a known latency, and every way to fail, without any dependency) and
-the meter `steady` (known watts). A runtime or meter of your own is tested by a subclass:
+``serve --plugin explorer_agent.testing`` adds the runtime `fake` (a known latency, and every way to fail, without
+any dependency) and the meter `steady` (known watts). A runtime or meter of your own is tested by a subclass:
 
     class TestMyRuntime(RuntimeContract):
         runtime = MyRuntime()
@@ -14,12 +14,11 @@ import io
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
 from explorer_agent.meters import Meter
@@ -29,15 +28,17 @@ STEADY_W = 7.5
 
 
 class FakeRuntime:
-    """Its source is JSON, its engine a copy of that: {"latency_s": …, "do": what to do when built, "then": when measured}."""
+    """Its source is JSON, its engine a copy of that: {"latency_s": …, "do": what to do when built, "then": when
+    measured}.
+    """
 
     def available(self) -> str:
         return ""
 
-    def describe(self) -> Dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return {"version": "1", "precisions": {"fp32": "", "int8": "", "fp16": "this fake has no fp16"}}
 
-    def build(self, source: Path, deployment: Deployment, out: Path) -> Dict[str, Any]:
+    def build(self, source: Path, deployment: Deployment, out: Path) -> dict[str, Any]:
         script = json.loads(source.read_text(encoding="utf-8"))
         misbehave(script.get("do", ""))
         out.write_text(json.dumps(dict(script, batch=deployment.batch)), encoding="utf-8")
@@ -54,7 +55,7 @@ class FakeEngine:
         self._latency_ns = int(script.get("latency_s", 0.001) * 1e9)
         self._then = script.get("then", "")
 
-    def step(self, inputs: Optional[Path]) -> Callable[[], Any]:
+    def step(self, inputs: Path | None) -> Callable[[], Any]:
         misbehave(self._then)
         return self._spin
 
@@ -88,7 +89,7 @@ def _raise() -> None:
     raise RuntimeError("compiler said no")
 
 
-_TRICKS: Dict[str, Callable[[], Any]] = {
+_TRICKS: dict[str, Callable[[], Any]] = {
     "print": _print,
     "refuse": _refuse,
     "raise": _raise,
@@ -121,7 +122,7 @@ class SteadyMeter:
         joules = (time.perf_counter() - self._start) * STEADY_W
         return [joules * 0.2, joules * 0.8]
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         return {"estimated": False, "total": "a and b"}
 
 
@@ -151,7 +152,9 @@ class MeterContract:
 
 
 class RuntimeContract:
-    """What every runtime keeps; a subclass gives `runtime`, `deployment`, `source` and `samples` (an .npz for that source)."""
+    """What every runtime keeps; a subclass gives `runtime`, `deployment`, `source` and `samples` (an .npz for that
+    source).
+    """
 
     runtime: Runtime
     deployment = Deployment(threads=1, batch=2)
@@ -193,11 +196,7 @@ class RuntimeContract:
         raise AssertionError("a source that is no network was built")
 
 
-def members(npz: bytes) -> List[str]:
+def members(npz: bytes) -> list[str]:
     """The names of the arrays in an .npz."""
     with zipfile.ZipFile(io.BytesIO(npz)) as file:
         return file.namelist()
-
-
-if sys.version_info < (3, 8):
-    raise ImportError("explorer_agent needs Python 3.8 or newer")

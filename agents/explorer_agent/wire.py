@@ -1,4 +1,4 @@
-"""Frames on two byte streams: one line of ASCII JSON, then as many raw bytes as the line announces.
+r"""Frames on two byte streams: one line of ASCII JSON, then as many raw bytes as the line announces.
 
     {"type": "put", "id": 7, "sha256": "9f86…", "body": 3}\\n
     abc
@@ -8,7 +8,8 @@ The law that keeps old and new apart from quarrelling:
 1.  Parameters go by name. A reader ignores fields it does not know; a writer never changes what a field means.
 2.  A new field is optional, and leaving it out means what it meant before the field existed.
 3.  A message of an unknown type is refused with ``error{unsupported}``; the connection lives on.
-4.  PROTOCOL grows only when an old reader would misunderstand a new writer. `hello` carries it, and the newer side decides
+4.  PROTOCOL grows only when an old reader would misunderstand a new writer. `hello` carries it, and the newer side
+decides
     whether it can still talk to the older.
 5.  A line that is no frame at all ends the connection: after it nobody knows where the next frame begins.
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, Optional, Union
+from typing import Any, BinaryIO, Dict, Iterable, Iterator
 
 # History: 1 first.
 PROTOCOL = 1
@@ -52,7 +53,7 @@ class Body:
         while self.left:
             piece = self._stream.read(min(CHUNK, self.left))
             if not piece:
-                raise ProtocolError("the stream ended %d bytes before the end of a body of %d" % (self.left, self.size))
+                raise ProtocolError(f"the stream ended {self.left} bytes before the end of a body of {self.size}")
             self.left -= len(piece)
             yield piece
 
@@ -76,7 +77,7 @@ class Reader:
         self._stream = stream
         self._body = Body(stream, 0)
 
-    def read(self) -> Optional[Frame]:
+    def read(self) -> Frame | None:
         """The next frame, or None when the stream ended between two frames; what is left of the last body is skipped.
 
         Raises:
@@ -99,7 +100,7 @@ class Writer:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def write(self, message: Message, body: Union[bytes, Iterable[bytes]] = b"", *, size: Optional[int] = None) -> None:
+    def write(self, message: Message, body: bytes | Iterable[bytes] = b"", *, size: int | None = None) -> None:
         """Send `message` and its body; `size` must be given when the body comes in pieces."""
         pieces = [body] if isinstance(body, (bytes, bytearray, memoryview)) else body
         size = len(body) if isinstance(body, (bytes, bytearray, memoryview)) else size
@@ -122,7 +123,7 @@ def encode(message: Message) -> bytes:
     line = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
     if len(line) > MAX_LINE:
         raise ProtocolError(
-            "a line of %d bytes; at most %d are allowed, the rest belongs in the body" % (len(line), MAX_LINE)
+            f"a line of {len(line)} bytes; at most {MAX_LINE} are allowed, the rest belongs in the body"
         )
     return line
 
@@ -134,37 +135,36 @@ def parse(line: bytes) -> Message:
         ProtocolError: it is no JSON object with a type, is too long, or is cut off.
     """
     if not line.endswith(b"\n"):
-        raise ProtocolError(
-            "a line without an end: %s" % ("longer than 1 MiB" if len(line) > MAX_LINE else "the stream was cut")
-        )
+        why = "longer than 1 MiB" if len(line) > MAX_LINE else "the stream was cut"
+        raise ProtocolError(f"a line without an end: {why}")
     try:
         message = json.loads(line.decode("ascii"), parse_constant=_refuse, parse_float=_finite, parse_int=_small)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("not a line of ASCII JSON (%s): %r" % (error, line[:80])) from error
+        raise ProtocolError(f"not a line of ASCII JSON ({error}): {line[:80]!r}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ProtocolError("a frame is a JSON object with a type: %r" % line[:80])
+        raise ProtocolError(f"a frame is a JSON object with a type: {line[:80]!r}")
     return message
 
 
 def _refuse(word: str) -> Any:
-    raise ValueError("%s is no JSON" % word)
+    raise ValueError(f"{word} is no JSON")
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError("number out of range: %s" % digits[:20])
+        raise ValueError(f"number out of range: {digits[:20]}")
     return value
 
 
 def _small(digits: str) -> int:
     if len(digits) > 20:  # nothing we say needs more than 64 bits, and huge integers take quadratic time to read
-        raise ValueError("number out of range: %s…" % digits[:20])
+        raise ValueError(f"number out of range: {digits[:20]}…")
     return int(digits)
 
 
 def _body_size(message: Message) -> int:
     size = message.get("body", 0)
     if type(size) is not int or not 0 <= size <= MAX_BODY:
-        raise ProtocolError("body must be a number of bytes, not %r" % (size,))
+        raise ProtocolError(f"body must be a number of bytes, not {size!r}")
     return size

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Tuple
+from typing import Any, BinaryIO, Callable, Tuple
 
 from explorer_agent import meters
 from explorer_agent.measure import measure
@@ -21,7 +21,7 @@ Outcome = Tuple[Message, bytes]
 NOTE_EVERY_S = 0.5
 
 
-def run(command: Dict[str, Any], pipe: BinaryIO) -> None:
+def run(command: dict[str, Any], pipe: BinaryIO) -> None:
     """Do the job `command` and write notes, then one ``done`` or ``error``, to `pipe`."""
     writer = Writer(pipe)
     try:
@@ -30,16 +30,16 @@ def run(command: Dict[str, Any], pipe: BinaryIO) -> None:
         known = error if isinstance(error, AgentError) else AgentError("protocol", str(error))
         writer.write(known.to_wire())
     except MemoryError:
-        text = "ran out of memory (%d MB allowed)" % command.get("memory_mb", 0)
+        text = f"ran out of memory ({command.get('memory_mb', 0):.0f} MB allowed)"
         writer.write(AgentError(FAILED, text, trace=traceback.format_exc()).to_wire())
     except Exception as error:  # noqa: BLE001  whatever a runtime raises: told to the host with its trace, never lost
-        text = "%s: %s" % (type(error).__name__, error)
+        text = f"{type(error).__name__}: {error}"
         writer.write(AgentError(FAILED, text[:2000], trace=traceback.format_exc()).to_wire())
     else:
         writer.write(dict(message, type="done"), body)
 
 
-def build(command: Dict[str, Any], _: Writer) -> Outcome:
+def build(command: dict[str, Any], _: Writer) -> Outcome:
     """Compile a network into the file given."""
     deployment = Deployment.of(command["deployment"])
     started = time.perf_counter()
@@ -47,7 +47,7 @@ def build(command: Dict[str, Any], _: Writer) -> Outcome:
     return dict(facts, seconds=time.perf_counter() - started), b""
 
 
-def measure_engine(command: Dict[str, Any], writer: Writer) -> Outcome:
+def measure_engine(command: dict[str, Any], writer: Writer) -> Outcome:
     """Measure an engine; the raw series are the body, one after the other as float64 in this machine's byte order."""
     deployment = Deployment.of(command["deployment"])
     plan = decode(Plan, command["plan"])
@@ -67,14 +67,14 @@ def measure_engine(command: Dict[str, Any], writer: Writer) -> Outcome:
     return header, b"".join(data.tobytes() for data in series.values())
 
 
-def infer(command: Dict[str, Any], _: Writer) -> Outcome:
+def infer(command: dict[str, Any], _: Writer) -> Outcome:
     """Run all samples through an engine, on every core: speed does not matter here, only what comes out."""
     deployment = Deployment.of(dict(command["deployment"], threads=0))
     engine = RUNTIMES[deployment.runtime].load(Path(command["engine"]), deployment)
     return {}, engine.outputs(Path(command["inputs"]))
 
 
-JOBS: Dict[str, Callable[[Dict[str, Any], Writer], Outcome]] = {
+JOBS: dict[str, Callable[[dict[str, Any], Writer], Outcome]] = {
     "build": build,
     "measure": measure_engine,
     "infer": infer,
@@ -88,7 +88,7 @@ def unit_of(series: str, meter: Any) -> str:
     return meter.quantity if series.startswith("meter_") else "1"
 
 
-def _meter_facts(meter: Any, why_not: str) -> Dict[str, Any]:
+def _meter_facts(meter: Any, why_not: str) -> dict[str, Any]:
     if meter is None:
         return {"name": "none", "why_not": why_not}
     return dict(meter.facts(), name=meter.name, quantity=meter.quantity, rails=list(meter.rails()))

@@ -1,21 +1,16 @@
 """Meters: where watts and joules come from. A plain dict of names; `available` keeps the reason why not.
 
-A meter counts energy (`quantity` "J", a counter that grows), reads power ("W"), or measures nothing ("model": the host turns CPU
-time into watts by declared figures, and whatever comes of that is marked as estimated).
+A meter counts energy (`quantity` "J", a counter that grows), reads power ("W"), or measures nothing ("model": the
+host turns CPU time into watts by declared figures, and whatever comes of that is marked as estimated).
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Mapping, Protocol, Sequence
 
-try:
-    from typing import Protocol
-except ImportError as error:  # pragma: no cover
-    raise ImportError("explorer_agent needs Python 3.8 or newer") from error
-
+from explorer_agent.messages import UNSUPPORTED, AgentError
 from explorer_agent.meters.declared import Declared
 from explorer_agent.meters.rapl import Rapl
-from explorer_agent.messages import UNSUPPORTED, AgentError
 
 
 class Meter(Protocol):
@@ -33,16 +28,16 @@ class Meter(Protocol):
     def read(self) -> Sequence[float]:
         """One number a rail, in `quantity`."""
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What the host needs to know to judge and derive."""
 
 
 MeterFactory = Callable[[Mapping[str, Any]], Meter]
 
-METERS: Dict[str, MeterFactory] = {"rapl": Rapl, "declared": Declared}
+METERS: dict[str, MeterFactory] = {"rapl": Rapl, "declared": Declared}
 
 
-def choose(wanted: Mapping[str, Any]) -> Tuple[Optional[Meter], str]:
+def choose(wanted: Mapping[str, Any]) -> tuple[Meter | None, str]:
     """The meter that `wanted` asks for by name, or by "auto" the first that works; else None and why not.
 
     Raises:
@@ -52,26 +47,26 @@ def choose(wanted: Mapping[str, Any]) -> Tuple[Optional[Meter], str]:
     if name == "auto":
         return _first_available(wanted)
     if name not in METERS:
-        raise AgentError(UNSUPPORTED, "unknown meter %r" % name, hint="known: auto, " + ", ".join(METERS))
+        raise AgentError(UNSUPPORTED, f"unknown meter {name!r}", hint="known: auto, " + ", ".join(METERS))
     meter = METERS[name](wanted)
     why_not = meter.available()
     if why_not:
-        raise AgentError(UNSUPPORTED, "the meter %s cannot be used: %s" % (name, why_not))
+        raise AgentError(UNSUPPORTED, f"the meter {name} cannot be used: {why_not}")
     return meter, ""
 
 
-def _first_available(wanted: Mapping[str, Any]) -> Tuple[Optional[Meter], str]:
+def _first_available(wanted: Mapping[str, Any]) -> tuple[Meter | None, str]:
     reasons = []
     for name, factory in METERS.items():
         meter = factory(wanted)
         why_not = meter.available()
         if not why_not:
             return meter, ""
-        reasons.append("%s: %s" % (name, why_not))
+        reasons.append(f"{name}: {why_not}")
     return None, "; ".join(reasons)
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     """Every meter and why it is not available, for `hello`."""
     reasons = {name: factory({}).available() for name, factory in METERS.items()}
     return {name: {"available": not why_not, "why_not": why_not} for name, why_not in reasons.items()}

@@ -1,12 +1,16 @@
-"""No sensor: power from a declared model, idle watts plus watts for each busy core. What it yields is an estimate and says so."""
+"""No sensor: power from a declared model, idle watts plus watts for each busy core. What it yields is an estimate
+and says so.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 
 class Declared:
-    """``power_w = idle_w + busy_core_w × CPU seconds / second``; the arithmetic is the host's, from the CPU time of every window."""
+    """``power_w = idle_w + busy_core_w × CPU seconds / second``; the arithmetic is the host's, from the CPU time of
+    every window.
+    """
 
     name = "declared"
     quantity = "model"
@@ -16,7 +20,7 @@ class Declared:
 
     def available(self) -> str:
         missing = [key for key, value in self._figures.items() if not isinstance(value, (int, float)) or value < 0]
-        return "%s not declared for this device" % " and ".join(missing) if missing else ""
+        return "{} not declared for this device".format(" and ".join(missing)) if missing else ""
 
     def rails(self) -> Sequence[str]:
         return ()
@@ -24,5 +28,5 @@ class Declared:
     def read(self) -> Sequence[float]:
         return ()
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         return dict(self._figures, estimated=True)

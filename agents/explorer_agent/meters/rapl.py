@@ -1,4 +1,5 @@
-"""RAPL: the energy counters of x86 processors, as the kernel's powercap shows them (`energy_uj`, world-readable only since root says so).
+"""RAPL: the energy counters of x86 processors, as the kernel's powercap shows them (`energy_uj`, world-readable only
+since root says so).
 
 Only the packages are read: cores and memory controller ("core", "uncore") lie inside them and would be counted twice.
 """
@@ -6,7 +7,7 @@ Only the packages are read: cores and memory controller ("core", "uncore") lie i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -19,16 +20,16 @@ class Rapl:
 
     def __init__(self, wanted: Mapping[str, Any], *, root: Path = POWERCAP) -> None:
         self._root = root
-        self._zones: List[_Zone] = []
+        self._zones: list[_Zone] = []
 
     def available(self) -> str:
         packages = self._packages()
         if not packages:
-            return "no package counter below %s (no RAPL on this machine, or hidden by virtualisation)" % self._root
+            return f"no package counter below {self._root} (no RAPL on this machine, or hidden by virtualisation)"
         try:
             self._zones = [_Zone(folder) for folder in packages]
         except (OSError, ValueError) as error:
-            return "%s (root can allow it: chmod a+r .../energy_uj)" % error
+            return f"{error} (root can allow it: chmod a+r .../energy_uj)"
         return ""
 
     def rails(self) -> Sequence[str]:
@@ -37,10 +38,10 @@ class Rapl:
     def read(self) -> Sequence[float]:
         return [zone.joules() for zone in self._zones]
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         return {"estimated": False, "total": "sum of processor packages; memory, board and supply are not included"}
 
-    def _packages(self) -> List[Path]:
+    def _packages(self) -> list[Path]:
         names = sorted(self._root.glob("intel-rapl:*/name"))
         return [path.parent for path in names if path.read_text(encoding="ascii").startswith("package")]
 

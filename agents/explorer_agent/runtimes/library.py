@@ -12,8 +12,8 @@ def why_not_importable(*modules: str) -> str:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name == module:
-                return "%s is not installed for this Python; pip install %s" % (module, module)
-            return "importing %s: %s" % (module, error)
+                return f"{module} is not installed for this Python; pip install {module}"
+            return f"importing {module}: {error}"
         except ImportError as error:
-            return "importing %s: %s" % (module, error)
+            return f"importing {module}: {error}"
     return ""

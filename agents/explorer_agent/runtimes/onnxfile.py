@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator
 
 from explorer_agent.messages import INFEASIBLE, AgentError
 
@@ -25,7 +25,7 @@ def op_types(path: Path) -> Counter[str]:
     try:
         found = Counter(_op_types(memoryview(path.read_bytes())))
     except (ValueError, IndexError) as error:
-        raise AgentError(INFEASIBLE, "the source is no ONNX model: %s" % error) from error
+        raise AgentError(INFEASIBLE, f"the source is no ONNX model: {error}") from error
     if not found:
         raise AgentError(INFEASIBLE, "the source is no ONNX model, or one without a single node")
     return found
@@ -47,7 +47,7 @@ def require(ops: Counter[str], precision: str) -> None:
     if precision != "int8" and is_quantised(ops):
         raise AgentError(
             INFEASIBLE,
-            "%s asked for, but the network is quantised (%d QuantizeLinear)" % (precision, ops["QuantizeLinear"]),
+            f"{precision} asked for, but the network is quantised ({ops['QuantizeLinear']} QuantizeLinear)",
         )
 
 
@@ -76,10 +76,10 @@ def _fields(data: memoryview, wanted: int) -> Iterator[memoryview]:
                 yield data[at : at + size]
             at += size
         else:
-            raise ValueError("unknown wire type %d" % kind)
+            raise ValueError(f"unknown wire type {kind}")
 
 
-def _varint(data: memoryview, at: int) -> Tuple[int, int]:
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while shift < 70:
         byte = data[at]

@@ -1,7 +1,8 @@
 """ONNX Runtime on the CPU. Its engine is the network as optimised for this very processor and one batch size.
 
-build: batch fixed, every graph optimisation, the result written as ONNX.   load: that file, optimisation off, so that nothing is
-compiled twice and what is measured is what was built. The optimised file holds layouts of this processor: it goes nowhere else.
+build: batch fixed, every graph optimisation, the result written as ONNX.   load: that file, optimisation off, so
+that nothing is compiled twice and what is measured is what was built. The optimised file holds layouts of this
+processor: it goes nowhere else.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable
 
 from explorer_agent.messages import Deployment
 from explorer_agent.runtimes import arrays, onnxfile
@@ -46,13 +47,13 @@ class OnnxRuntime:
     def available(self) -> str:
         return why_not_importable("onnxruntime", "numpy")
 
-    def describe(self) -> Dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         import onnxruntime
 
         onnxruntime.disable_telemetry_events()
         return {"version": onnxruntime.__version__, "precisions": PRECISIONS}
 
-    def build(self, source: Path, deployment: Deployment, out: Path) -> Dict[str, Any]:
+    def build(self, source: Path, deployment: Deployment, out: Path) -> dict[str, Any]:
         import onnxruntime
 
         onnxfile.require(onnxfile.op_types(source), deployment.precision)
@@ -85,7 +86,7 @@ class _Engine:
         self._names = [output.name for output in session.get_outputs()]
         self._ports = [arrays.Port(i.name, _shape(i.shape, batch), _DTYPES[i.type]) for i in session.get_inputs()]
 
-    def step(self, inputs: Optional[Path]) -> Callable[[], Any]:
+    def step(self, inputs: Path | None) -> Callable[[], Any]:
         feeds = itertools.cycle(arrays.feeds(inputs, self._ports))
         run, names = self._session.run, self._names
         return lambda: run(names, next(feeds))
@@ -98,7 +99,7 @@ def _shape(shape: Any, batch: int) -> Any:
     return (batch,) + tuple(size if isinstance(size, int) else 1 for size in shape[1:])
 
 
-def _layers(ops: Counter[str]) -> Dict[str, int]:
+def _layers(ops: Counter[str]) -> dict[str, int]:
     """How many of the layers that do arithmetic run in which precision."""
     counts = {"fp32": sum(ops[name] for name in _ARITHMETIC), "int8": sum(ops[name] for name in _ARITHMETIC_INT8)}
     return {precision: count for precision, count in counts.items() if count}

@@ -9,7 +9,7 @@ import io
 import itertools
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable
 
 from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
 from explorer_agent.runtimes import arrays, onnxfile
@@ -28,7 +28,7 @@ class OpenVino:
     def available(self) -> str:
         return why_not_importable("openvino", "numpy")
 
-    def describe(self) -> Dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         import openvino
 
         has = self._ready().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -40,7 +40,7 @@ class OpenVino:
         }
         return {"version": openvino.get_version(), "precisions": precisions}
 
-    def build(self, source: Path, deployment: Deployment, out: Path) -> Dict[str, Any]:
+    def build(self, source: Path, deployment: Deployment, out: Path) -> dict[str, Any]:
         import openvino
 
         onnxfile.require(onnxfile.op_types(source), deployment.precision)
@@ -51,7 +51,7 @@ class OpenVino:
         )
         layers = _layers(compiled)
         if deployment.precision not in layers:
-            reason = "%s asked for, but no layer runs in it (%s)" % (deployment.precision, layers)
+            reason = f"{deployment.precision} asked for, but no layer runs in it ({layers})"
             raise AgentError(INFEASIBLE, reason)
         blob = io.BytesIO()
         compiled.export_model(blob)
@@ -82,7 +82,7 @@ class _Engine:
             arrays.Port(i.get_any_name(), tuple(i.shape), i.element_type.to_dtype().name) for i in compiled.inputs
         ]
 
-    def step(self, inputs: Optional[Path]) -> Callable[[], Any]:
+    def step(self, inputs: Path | None) -> Callable[[], Any]:
         feeds = itertools.cycle([self._tensors(feed) for feed in arrays.feeds(inputs, self._ports)])
         request = self._request
         if len(self._ports) > 1:
@@ -109,7 +109,7 @@ class _Engine:
         return arrays.run_all(run, inputs, self._ports, self._names)
 
 
-def _config(deployment: Deployment) -> Dict[str, Any]:
+def _config(deployment: Deployment) -> dict[str, Any]:
     config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
     return dict(config, INFERENCE_NUM_THREADS=deployment.threads) if deployment.threads else config
 
@@ -129,7 +129,7 @@ def _batched(shape: Any, batch: int) -> Any:
     return [batch] + [dimension.get_length() for dimension in list(shape)[1:]]
 
 
-def _layers(compiled: Any) -> Dict[str, int]:
+def _layers(compiled: Any) -> dict[str, int]:
     """How many of the layers that do arithmetic run in which precision, as the compiled network itself tells."""
     counts: Counter[str] = Counter()
     for node in compiled.get_runtime_model().get_ordered_ops():
