@@ -10,7 +10,7 @@ from explorer.config.document import Document, Where
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
 from explorer.config.find import find
-from explorer.config.references import read_dataset, read_model
+from explorer.config.references import is_bare, read_dataset, read_model
 from explorer.config.sections import (
     MeasureSection,
     MeterSection,
@@ -64,16 +64,16 @@ def _experiment(document: Document) -> Experiment:
     """The experiment; where problems were noted its parts are stand-ins, and nobody gets to see it."""
     _refuse_unknown_keys(document)
     model = read_model(document)
-    bare = model is not None and model.onnx is not None
+    bare = is_bare(document)
     dataset, extra = read_dataset(document, required=not bare and model is not None)
     scored = dataset is not None or "dataset" in document.data or not bare
-    space = read_space(document)
+    space = read_space(document, bare=bare)
     if bare:
         _refuse_compression(document)
     objectives = read_objectives(document, dataset=scored, extra=extra)
     constraints = read_constraints(document, dataset=scored, extra=extra)
     study, devices = _study(document), read_devices(document)
-    search, train, finetune = read_search(document), _train(document), _finetune(document)
+    search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
     measure, meter = _measure(document), _meter(document)
     document.raise_if_broken()
     assert space is not None
@@ -175,14 +175,15 @@ def _train(document: Document) -> dict[str, Any]:
     return _recipe(document, "train").model_dump(exclude_unset=True)
 
 
-def _finetune(document: Document) -> FinetunePlan:
+def _finetune(document: Document, *, bare: bool) -> FinetunePlan:
     section = _recipe(document, "finetune")
     free = document.data.get("space")
     for where in [("finetune", key) for key in ("epochs", "iterations") if getattr(section, key) is not None]:
         if "finetune_epochs" in document.data or (isinstance(free, dict) and "finetune_epochs" in free):
             document.complain("finetune_epochs says this already", where, hint="keep one of the two")
     recipe = section.model_dump(exclude_unset=True, exclude={"epochs", "iterations", "seed"})
-    epochs = 1.0 if section.epochs is None and section.iterations is None else section.epochs
+    by_default = not bare and section.epochs is None and section.iterations is None
+    epochs = 1.0 if by_default else section.epochs
     return FinetunePlan(epochs, section.iterations, section.seed, recipe)
 
 

@@ -41,6 +41,12 @@ def read_model(document: Document) -> ModelRef | None:
     return _named_model(document, section, str(section.name))
 
 
+def is_bare(document: Document) -> bool:
+    """Whether the file gives its network as an ONNX file, whole or not."""
+    given = document.data.get("model")
+    return str(given).endswith(".onnx") if isinstance(given, str) else isinstance(given, dict) and "onnx" in given
+
+
 def _onnx_model(document: Document, section: ModelSection) -> ModelRef | None:
     for key in [key for key in ("weights", *(section.model_extra or ())) if getattr(section, key) is not None]:
         document.complain(

@@ -8,24 +8,26 @@ from typing import Any
 
 from explorer.config.axes import AXES, AxisSpec, NotAValue, known_axes
 from explorer.config.document import Document, Where
-from explorer.config.sections import RuleSection
-from explorer.config.shape import shaped, shown
+from explorer.config.rules import Rules, check_rule_shapes, read_rules
+from explorer.config.shape import shown
 from explorer.registry import nearest
-from explorer.space import Axis, Rule, Space, Value
+from explorer.space import COMPRESSION_AXES, Axis, Space, Value
 
 # A space is enumerated, so that its end is known exactly; this many points take about a second and 100 MB.
 MAX_POINTS = 500_000
 
 
-def read_space(document: Document) -> Space | None:
-    """The space, or None with every reason noted."""
+def read_space(document: Document, *, bare: bool = False) -> Space | None:
+    """The space, or None with every reason noted; `bare`: the network is a file, which nothing compresses."""
     axes = _free_axes(document)
     fixed = _fixed_axes(document)
+    if bare:
+        fixed = {name: value for name, value in fixed.items() if name not in COMPRESSION_AXES}
     if axes is None:
-        _check_rule_shapes(document)
+        check_rule_shapes(document)
         return None
     _refuse_both(document, axes)
-    rules = _read_rules(document, {axis.name: axis.values for axis in axes} | {name: (v,) for name, v in fixed.items()})
+    rules = read_rules(document, {axis.name: axis.values for axis in axes} | {name: (v,) for name, v in fixed.items()})
     space = Space(tuple(axes), tuple(rule for _, rule in rules), fixed)
     return space if _has_candidates(document, space, rules) else None
 
@@ -153,82 +155,7 @@ def _refuse_both(document: Document, axes: list[Axis]) -> None:
             document.complain(f"{axis.name} is free and fixed at once", (axis.name,), hint=hint)
 
 
-def _read_rules(document: Document, values: Mapping[str, tuple[Value, ...]]) -> list[tuple[Where, Rule]]:
-    given = document.data.get("rules")
-    if given is None:
-        return []
-    if not isinstance(given, list):
-        document.complain(
-            "rules are a list", ("rules",), seen=shown(given), allowed="- {when: {axis: value}, then: {axis: value}}"
-        )
-        return []
-    rules = [
-        (where, _read_rule(document, where, item, values))
-        for where, item in ((("rules", i), r) for i, r in enumerate(given))
-    ]
-    return [(where, rule) for where, rule in rules if rule is not None]
-
-
-def _check_rule_shapes(document: Document) -> None:
-    """All that can be said of the rules while the axes are not known."""
-    given = document.data.get("rules")
-    for index, item in enumerate(given if isinstance(given, list) else ()):
-        shaped(RuleSection, document, ("rules", index), item)
-
-
-def _read_rule(document: Document, where: Where, given: Any, values: Mapping[str, tuple[Value, ...]]) -> Rule | None:
-    section = shaped(RuleSection, document, where, given)
-    if section is None:
-        return None
-    when = _condition(document, (*where, "when"), section.when, values)
-    then = _condition(document, (*where, "then"), section.then, values)
-    return Rule(when, then) if when is not None and then is not None else None
-
-
-def _condition(
-    document: Document, where: Where, given: Mapping[str, Any], values: Mapping[str, tuple[Value, ...]]
-) -> dict[str, tuple[Value, ...]] | None:
-    known = [(_known_values(document, (*where, name), name, given[name], values), name) for name in given]
-    return (
-        None
-        if any(found is None for found, _ in known)
-        else {name: found for found, name in known if found is not None}
-    )
-
-
-def _known_values(
-    document: Document, where: Where, name: str, given: Any, values: Mapping[str, tuple[Value, ...]]
-) -> tuple[Value, ...] | None:
-    if name not in values:
-        what = "this rule speaks of an axis that the experiment does not have"
-        document.complain(what, where, seen=repr(name), allowed=", ".join(values), hint=nearest(name, list(values)))
-        return None
-    listed = given if isinstance(given, list) else [given]
-    if not listed:
-        document.complain("a rule needs at least one value", where, seen="an empty list", allowed=_words(values[name]))
-        return None
-    strange = [value for value in listed if not _is_one_of(value, values[name])]
-    for value in strange:
-        what = f"this rule can never apply: {name} never has this value"
-        document.complain(
-            what,
-            where,
-            seen=shown(value),
-            allowed=_words(values[name]),
-            hint=nearest(str(value), list(map(str, values[name]))),
-        )
-    return None if strange else tuple(AXES[name].read(value) for value in listed)
-
-
-def _is_one_of(value: Any, values: tuple[Value, ...]) -> bool:
-    return not isinstance(value, (bool, list, dict)) and value in values
-
-
-def _words(values: tuple[Value, ...]) -> str:
-    return ", ".join(map(str, values))
-
-
-def _has_candidates(document: Document, space: Space, rules: list[tuple[Where, Rule]]) -> bool:
+def _has_candidates(document: Document, space: Space, rules: Rules) -> bool:
     points = math.prod(len(axis.values) for axis in space.axes)
     if points > MAX_POINTS:
         document.complain(
@@ -248,12 +175,12 @@ def _has_candidates(document: Document, space: Space, rules: list[tuple[Where, R
     return False
 
 
-def _any_left(space: Space, rules: list[tuple[Where, Rule]]) -> bool:
+def _any_left(space: Space, rules: Rules) -> bool:
     left = Space(space.axes, tuple(rule for _, rule in rules), space.fixed)
     return next(left.walk(), None) is not None
 
 
-def _smallest_conflict(space: Space, rules: list[tuple[Where, Rule]]) -> list[tuple[Where, Rule]]:
+def _smallest_conflict(space: Space, rules: Rules) -> Rules:
     """Rules that exclude everything together; each of them is needed for that."""
     kept = list(rules)
     for rule in rules:
