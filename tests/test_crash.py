@@ -1,0 +1,180 @@
+"""kill -9 of everything at random moments: the same command goes on, and nothing that was finished is lost or repeated.
+
+The real command line, the real agent, real kills. What may be lost is the candidate in flight, never a record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+KILLS = 10
+PATIENCE_S = 120
+
+SPACE = """\
+study: crash
+model: {onnx: net.onnx}
+space:
+  precision: [fp32, int8]
+  batch: [1, 2, 3, 4, 5, 6]
+  threads: [1, 2]
+objectives: {latency_ms: min, model_mb: min}
+search: {sampler: random, seed: 3}
+measure: {warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A space of 24 candidates in a folder of its own, with a cache of its own that marks its processes."""
+
+    folder: Path
+
+    @property
+    def trials(self) -> Path:
+        return self.folder / "results" / "crash" / "trials.jsonl"
+
+    def explorer(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "EXPLORER_CACHE": str(self.folder / "cache")}
+        command = [sys.executable, "-m", "explorer", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def run(self) -> subprocess.Popen[str]:
+        return self.explorer("run", "--space", "space.yaml")
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started for this bench, whoever its parent has become."""
+        return [p for p in psutil.process_iter() if _environment(p).get("EXPLORER_CACHE") == str(self.folder / "cache")]
+
+    def kill_all(self) -> None:
+        while alive := [p for p in self.processes() if p.status() != psutil.STATUS_ZOMBIE]:
+            for process in alive:
+                process.send_signal(signal.SIGKILL)
+            psutil.wait_procs(alive, timeout=5)
+
+    def lines(self) -> list[str]:
+        """The whole lines on disk; a tail without its line's end is one that was never finished."""
+        text = self.trials.read_text() if self.trials.exists() else ""
+        return text.split("\n")[:-1]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}  # gone, or somebody else's
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    (tmp_path / "space.yaml").write_text(SPACE)
+    _write_network(tmp_path / "net.onnx")
+    bench = Bench(tmp_path)
+    yield bench
+    bench.kill_all()
+
+
+def _write_network(path: Path) -> None:
+    rng = np.random.default_rng(5)
+    kernel = numpy_helper.from_array(rng.normal(0, 0.1, (32, 3, 3, 3)).astype(np.float32), "kernel")
+    nodes = [
+        helper.make_node("Conv", ["input", "kernel"], ["conv"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+        helper.make_node("GlobalAveragePool", ["relu"], ["output"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 32, 32]),
+        helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 32, 1, 1]),
+    ]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], [kernel])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+
+
+def _key(record: dict[str, Any]) -> str:
+    return json.dumps(record["params"], sort_keys=True)
+
+
+def _killed_after(bench: Bench, seconds: float) -> None:
+    process = bench.run()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        bench.kill_all()
+    process.communicate()
+
+
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_repeated(bench: Bench) -> None:
+    moments = random.Random(1)
+    before: list[str] = []
+    for _ in range(KILLS):
+        _killed_after(bench, moments.uniform(0.2, 4.0))
+        now = bench.lines()
+        assert now[: len(before)] == before, "a record was lost or changed"
+        _report_answers(bench, now)
+        before = now
+
+    last = bench.run()
+    _, errors = last.communicate(timeout=PATIENCE_S)
+    assert last.returncode == 0, errors
+    text = bench.trials.read_text()
+    assert text.endswith("\n")
+    records = [json.loads(line) for line in text.splitlines()]
+    assert text.splitlines()[: len(before)] == before
+    assert sorted(record["number"] for record in records) == list(range(len(records)))
+    assert [record["state"] for record in records] == ["complete"] * 24
+    assert len({_key(record) for record in records}) == 24, "a completed candidate was evaluated again"
+
+
+def _report_answers(bench: Bench, lines: list[str]) -> None:
+    """At once after a kill, and about exactly the records that are on disk."""
+    report = bench.explorer("report", "--pareto", "--format", "json")
+    output, errors = report.communicate(timeout=PATIENCE_S)
+    if lines:
+        assert report.returncode == 0, errors
+        assert sum(json.loads(output)["trials"].values()) == len(lines)
+        assert json.loads(output)["front"]
+    else:
+        assert report.returncode in (0, 2)
+        assert "Traceback" not in errors
+
+
+def test_a_finished_study_has_nothing_left_to_do(bench: Bench) -> None:
+    first = bench.run()
+    first.communicate(timeout=PATIENCE_S)
+    before = bench.trials.read_bytes()
+    started = time.perf_counter()
+    again = bench.run()
+    _, errors = again.communicate(timeout=PATIENCE_S)
+    assert again.returncode == 0, errors
+    assert bench.trials.read_bytes() == before
+    assert time.perf_counter() - started < 5
+
+
+def test_nothing_outlives_its_killed_parent(bench: Bench) -> None:
+    """kill -9 of the main process alone: its agent and workers notice and go."""
+    process = bench.run()
+    while len(bench.lines()) < 2:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    until = time.monotonic() + 20
+    while (alive := [p for p in bench.processes() if p.status() != psutil.STATUS_ZOMBIE]) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not alive, [" ".join(p.cmdline()) for p in alive]
