@@ -7,7 +7,7 @@
 
 A stage holds its key's lock while it runs, so that two processes never compute the same thing, and a process that dies frees it. The
 output is adopted before the entry that names it is written: an entry is either absent or true. Where stages run is the executor's
-business (`explorer.execution`); what they are is `explorer.recipe`'s.
+business (`explorer.execution`); which stages a candidate needs is `explorer.compression`'s.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished stage: its output, what it told of itself, and the times of it and of all before it."""
+    """A finished network: its blob, and of every stage on the way there the time, what it told of itself, and its output."""
 
     sha256: str
-    info: Mapping[str, Any]
-    times: Mapping[str, StageTime]
-    infos: Mapping[str, Mapping[str, Any]]  # stage name → info, along the whole chain
-    outputs: Mapping[str, str]  # stage name → sha256, along the whole chain
+    times: Mapping[str, StageTime] = field(default_factory=dict)  # stage name → …, along the whole chain
+    infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Executor(Protocol):
@@ -73,10 +72,12 @@ class Pipeline:
         self.artifacts = artifacts
         self._executor = executor
 
-    def prepare(self, stage: Stage) -> Future[Done]:
-        """Begin to make `stage`; what is in the cache is there at once."""
-        if (done := find(stage, self.artifacts)) is None:
-            return self._executor.submit(stage, self.artifacts.root)
+    def prepare(self, source: Stage | str) -> Future[Done]:
+        """Begin to make a stage; what is in the cache, and a blob that needs no stage, is there at once."""
+        done = Done(source) if isinstance(source, str) else find(source, self.artifacts)
+        if done is None:
+            assert isinstance(source, Stage)  # a blob is always done
+            return self._executor.submit(source, self.artifacts.root)
         future: Future[Done] = Future()
         future.set_result(done)
         return future
@@ -134,7 +135,6 @@ def _resolve(stage: Stage, artifacts: Artifacts, answer: _Answer) -> Done | None
     own_time = {stage.name: StageTime(entry["seconds"], cached)}
     return Done(
         sha256=entry["output"],
-        info=entry["info"],
         times=times | own_time,
         infos=infos | {stage.name: entry["info"]},
         outputs=outputs | {stage.name: entry["output"]},
@@ -143,9 +143,9 @@ def _resolve(stage: Stage, artifacts: Artifacts, answer: _Answer) -> Done | None
 
 def key_of(stage: Stage, inputs: Mapping[str, str]) -> str:
     """What the stage's outcome depends on, as a sha256."""
-    from explorer.passes import PASSES
+    from explorer.passes import version_of
 
-    version = PASSES.load(stage.name).VERSION
+    version = version_of(stage.name)
     text = json.dumps([stage.name, version, stage.params, dict(inputs)], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -95,6 +95,7 @@ class Evaluation:
     stages: Mapping[str, StageTime] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)  # kind → sha256
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
+    raw: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)  # the measurement as taken, kept beside
 
 
 @dataclass(frozen=True)

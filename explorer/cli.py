@@ -1,0 +1,145 @@
+"""The command line: arguments only; what a command does is told elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from explorer.errors import EXIT_INTERRUPTED, ExplorerError
+
+app = typer.Typer(
+    name="explorer",
+    help="Explore the design space of deploying a neural network, measured on the device it will run on.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+agent = typer.Typer(help="The far side: serve on this board.", no_args_is_help=False)
+app.add_typer(agent, name="agent")
+
+Results = Annotated[Path, typer.Option(help="Folder that holds one folder a study.")]
+StudyFolder = Annotated[Optional[Path], typer.Argument(help="A study's folder; the newest below ./results when left out.")]
+
+
+@app.command(epilog="Example:  explorer run --space quickstart --trials 20")
+def run(
+    space: Annotated[str, typer.Option(help="A space file, or the name of one in ./search_spaces or of a shipped one.")],
+    results: Results = Path("results"),
+    trials: Annotated[Optional[int], typer.Option(help="Stop after so many candidates, in all runs of this study.")] = None,
+    timeout: Annotated[Optional[str], typer.Option(help="Stop after so long: 2h, 90s, 1h30m.")] = None,
+    sampler: Annotated[Optional[str], typer.Option(help="See: explorer list samplers.")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Seed of the sampler.")] = None,
+    device: Annotated[Optional[list[str]], typer.Option(help="Where candidates run; local: is this machine.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")] = False,
+) -> None:
+    """Explore a space, or continue where an earlier run of the same study stopped."""
+    from explorer.artifacts import cache_root
+    from explorer.config import load, override
+    from explorer.progress import Progress, summary
+
+    given = load(space)
+    experiment = override(
+        given, trials=trials, timeout=timeout, sampler=sampler, seed=seed, devices=tuple(device or ())
+    )
+    from explorer import study
+
+    with Progress() as progress:
+        ending = study.run(experiment, results=results, cache=cache_root(), watcher=progress, fresh=fresh)
+    typer.echo(summary(ending))
+
+
+@app.command(epilog="Example:  explorer report --pareto --format html --output front.html")
+def report(
+    results: StudyFolder = None,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Only the front, not every completed trial.")] = False,
+    format: Annotated[str, typer.Option(help="table, csv, json, md, html or png.")] = "table",
+    output: Annotated[Optional[Path], typer.Option(help="Write to this file; png and html need one.")] = None,
+) -> None:
+    """Show a study as a table, a page, a picture, or data for scripts. Works while the study runs."""
+    from explorer.report import write
+
+    write(_study(results), pareto=pareto, format=format, output=output)
+
+
+@app.command(epilog="Example:  explorer recommend --require 'accuracy>=0.9' --prefer throughput_ips")
+def recommend(
+    results: StudyFolder = None,
+    require: Annotated[Optional[list[str]], typer.Option(help="What it must keep, such as 'power_w<=10'.")] = None,
+    prefer: Annotated[Optional[str], typer.Option(help="The metric to make best; the first objective by default.")] = None,
+) -> None:
+    """Name the one candidate to deploy, and why; or what it would take, when none satisfies the wishes."""
+    from explorer.report.recommend import advise
+
+    typer.echo(advise(_study(results), require=require or [], prefer=prefer))
+
+
+@app.command(epilog="Example:  explorer train --model gaitset_tiny --dataset walkers --output gaitset.pt")
+def train(
+    model: Annotated[str, typer.Option(help="A registered model, or your own as module:callable.")],
+    dataset: Annotated[str, typer.Option(help="A registered dataset, or your own as module:callable.")],
+    output: Annotated[Path, typer.Option(help="The checkpoint to write; its recipe is written beside it as .json.")],
+    option: Annotated[Optional[list[str]], typer.Option(help="An option of the dataset, such as subjects_train=40.")] = None,
+    recipe: Annotated[Optional[list[str]], typer.Option(help="A field of the recipe, such as iterations=500.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the order of samples.")] = 0,
+) -> None:
+    """Train a network by its recipe and write a checkpoint."""
+    from explorer.zoo import train_to
+
+    train_to(output, model=model, dataset=dataset, options=option or [], recipe=recipe or [], seed=seed)
+
+
+@app.command("list", epilog="Example:  explorer list runtimes")
+def list_(
+    kind: Annotated[str, typer.Argument(help="models, datasets, passes, runtimes, meters, samplers, spaces or devices.")],
+) -> None:
+    """Name what there is: one line each, and why something is not available."""
+    from explorer.listing import listing
+
+    typer.echo(listing(kind))
+
+
+@app.command(epilog="Example:  explorer schema > space.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of a space file, for editors."""
+    import json
+
+    from explorer.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@agent.callback(invoke_without_command=True, epilog="Example:  explorer agent serve")
+def agent_default(context: typer.Context) -> None:
+    """Serve on this board, speaking the protocol on stdin and stdout."""
+    if context.invoked_subcommand is None:
+        serve()
+
+
+@agent.command(epilog="Example:  explorer agent serve")
+def serve() -> None:
+    """Serve on this board until stdin closes."""
+    from explorer.transports.local import serve_here
+
+    raise typer.Exit(serve_here())
+
+
+def _study(given: Path | None) -> Path:
+    from explorer.store import newest
+
+    return given if given is not None else newest(Path("results"))
+
+
+def main() -> None:
+    """Run the command line; every error of ours is one clear message and its exit code."""
+    try:
+        app()
+    except ExplorerError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was finished is saved, and the same command continues", err=True)
+        sys.exit(EXIT_INTERRUPTED)

@@ -1,0 +1,92 @@
+"""Which stages a candidate's compression needs: the graph of `explorer.pipeline`, drawn from the experiment.
+
+    weights │ train ──► prune ──► finetune ──► export ──► quantise
+              none given   └─ ratio > 0 ─┘                 └─ precision int8
+    model.onnx ───────────────────────────────────────────► quantise
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from explorer.artifacts import Artifacts
+from explorer.config import DatasetRef, Experiment, ModelRef
+from explorer.datasets.protocols import Dataset
+from explorer.passes import quantisation_recipe
+from explorer.pipeline import Stage
+from explorer.space import Candidate
+
+# What ONNX Runtime and OpenVINO both read; the exporter's own default.
+OPSET = 20
+
+
+class Compression:
+    """From candidates to graphs, for one experiment."""
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, *, artifacts: Artifacts) -> None:
+        assert experiment.model is not None  # a study without a model compresses nothing
+        self._experiment = experiment
+        self._model = experiment.model
+        self._shape = list(dataset.sample_shape)
+        self._data = _data_params(experiment.dataset, dataset, experiment.folder)
+        self._own = {"search": str(experiment.folder), "code": self._model.code} if self._model.code else {}
+        self._source = _source(self._model, artifacts) or self._train()
+
+    def of(self, candidate: Candidate) -> Stage | str:
+        """The network `candidate` runs: the last stage of its graph, or the blob of an ONNX file used as it is."""
+        onnx = self._source if self._model.onnx is not None else self._export(self._pruned(candidate))
+        return self._quantise(onnx, candidate) if candidate.all.get("precision") == "int8" else onnx
+
+    def _train(self) -> Stage:
+        model = {"name": self._model.name, "options": dict(self._model.options)}
+        recipe = {key: value for key, value in self._experiment.train.items() if value is not None}
+        return Stage("train", {"model": model, "dataset": self._data, "recipe": recipe, **self._own})
+
+    def _pruned(self, candidate: Candidate) -> Stage | str:
+        ratio = candidate.all.get("prune_ratio", 0)
+        if not ratio:
+            return self._source
+        params = {"prune_ratio": ratio, "round_to": candidate.all.get("round_to", 1), "sample_shape": self._shape}
+        return self._finetuned(Stage("prune", params | self._own, {"checkpoint": self._source}), candidate)
+
+    def _finetuned(self, pruned: Stage, candidate: Candidate) -> Stage:
+        plan = asdict(self._experiment.finetune)
+        if (epochs := candidate.all.get("finetune_epochs")) is not None:
+            plan |= {"epochs": epochs, "iterations": None}
+        if not (plan["epochs"] or plan["iterations"]):
+            return pruned
+        return Stage("finetune", {"dataset": self._data, **plan, **self._own}, {"checkpoint": pruned})
+
+    def _export(self, checkpoint: Stage | str) -> Stage:
+        params = {"sample_shape": self._shape, "opset": OPSET, **self._own}
+        return Stage("export", params, {"checkpoint": checkpoint})
+
+    def _quantise(self, onnx: Stage | str, candidate: Candidate) -> Stage:
+        recipe = quantisation_recipe(str(candidate.all["runtime"]))
+        calibration = self._experiment.dataset.calibration if self._experiment.dataset else 256
+        params: dict[str, Any] = {"recipe": recipe, "calibration": calibration}
+        if self._data:
+            params["dataset"] = self._data
+        return Stage("quantise", params, {"onnx": onnx})
+
+
+def _source(model: ModelRef, artifacts: Artifacts) -> str | None:
+    """The blob everything starts from: the user's ONNX file or checkpoint."""
+    given = model.onnx or model.weights
+    return artifacts.put(given) if given is not None else None
+
+
+def _data_params(reference: DatasetRef | None, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """Enough for a stage to open the dataset, and the fingerprint that makes other data another key."""
+    if reference is None:
+        return {}
+    own = {"search": str(folder), "code": reference.code} if reference.code else {}
+    return {
+        "name": reference.name,
+        "options": dict(reference.options),
+        "fingerprint": dataset.fingerprint(),
+        "sample_shape": list(dataset.sample_shape),
+        **own,
+    }

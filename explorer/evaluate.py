@@ -1,0 +1,122 @@
+"""One candidate → one evaluation: the story of a trial, readable top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from explorer.config import Experiment
+from explorer.datasets.protocols import Dataset
+from explorer.device import Built, Device
+from explorer.errors import Infeasible, JobFailed
+from explorer.pipeline import Done, Pipeline
+from explorer.result import Constraint, Evaluation, Metric, StageTime
+from explorer.space import Candidate
+from explorer.statistics import derive
+
+Metrics = dict[str, Metric]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial on one device shares."""
+
+    experiment: Experiment
+    device: Device
+    pipeline: Pipeline
+    dataset: Dataset
+    inputs: NDArray[Any]  # the dataset's evaluation inputs, read once
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Nobody else computes on the measured machine while this lasts."""
+        return self.pipeline.standing_still() if self.device.shares_host else nullcontext()
+
+
+@dataclass
+class _Clock:
+    """How long each step took."""
+
+    times: dict[str, StageTime] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.times[name] = StageTime(time.perf_counter() - started, cached=False)
+
+
+def evaluate(candidate: Candidate, network: Done, bench: Bench) -> Evaluation:
+    """Build one candidate, run it on the board, and say how good it is.
+
+    Args:
+        network: the candidate's compressed network.
+
+    Raises:
+        Infeasible: the device cannot run it, or it breaks a constraint; what was measured until then is kept.
+        JobFailed: something broke for a reason that says nothing certain about the candidate.
+        DeviceLost: the device went away.
+    """
+    clock, deployment = _Clock(dict(network.times)), candidate.deployment
+    built = _build(network, deployment, bench, clock)
+    with clock.step("measure"), bench.quiet():
+        measurement = bench.device.measure(built, deployment, bench.experiment.measure.to_json(), inputs=bench.inputs)
+    metrics, estimated, flags = derive(measurement, batch=int(deployment.get("batch", 1)))
+    metrics |= _sizes(built, network)
+    evaluation = Evaluation(metrics, estimated, (), clock.times, _artifacts(network, built), flags, measurement.raw)
+    _keep(bench.experiment.constraints, evaluation)  # cheap before dear
+    with clock.step("infer"):
+        outputs = bench.device.infer(built, deployment, bench.inputs)
+    with clock.step("score"):
+        metrics |= bench.dataset.score(outputs)
+    _keep(bench.experiment.constraints, evaluation)
+    _complete(bench.experiment, metrics)
+    return evaluation
+
+
+def violations(constraints: tuple[Constraint, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """By how much each constraint whose metric is known is broken, in the metric's unit; ≤ 0 where it is kept."""
+    return {str(c): c.violation(metrics[c.metric].value) for c in constraints if c.metric in metrics}
+
+
+def _build(network: Done, deployment: dict[str, Any], bench: Bench, clock: _Clock) -> Built:
+    built = bench.device.build(bench.pipeline.artifacts.path(network.sha256), deployment)
+    clock.times["build"] = StageTime(built.seconds, built.cached)
+    return built
+
+
+def _sizes(built: Built, network: Done) -> Metrics:
+    """What is exact: the engine's size, and the network's parameters and multiply-accumulates where they are known."""
+    counts = network.infos.get("export", {})
+    exact = {name: Metric(float(counts[name])) for name in ("params", "macs") if counts.get(name) is not None}
+    return {"model_mb": Metric(built.bytes / 1e6), **exact}
+
+
+def _artifacts(network: Done, built: Built) -> dict[str, str]:
+    return {**network.outputs, "onnx": network.sha256, "engine": built.engine}
+
+
+def _keep(constraints: tuple[Constraint, ...], evaluation: Evaluation) -> None:
+    amounts = violations(constraints, evaluation.metrics)
+    broken = [
+        f"{constraint} is broken: {evaluation.metrics[constraint.metric].value:.4g}"
+        for constraint in constraints
+        if amounts.get(str(constraint), 0.0) > 0
+    ]
+    if broken:
+        raise Infeasible("; ".join(broken), violations=amounts, measured=evaluation)
+
+
+def _complete(experiment: Experiment, metrics: Mapping[str, Metric]) -> None:
+    """A missing or meaningless objective voids the trial: it is never taken for zero."""
+    for objective in experiment.objectives:
+        metric = metrics.get(objective.metric)
+        if metric is None:
+            raise JobFailed(f"the objective {objective.metric} was not measured")
+        if not math.isfinite(metric.value):
+            raise JobFailed(f"the objective {objective.metric} came out as {metric.value}")

@@ -1,0 +1,128 @@
+"""Ask and tell: candidates out, records in. What Optuna holds is rebuilt from the records, never the other way round.
+
+How an ending is told:
+
+    complete     the objectives' values (logarithms of those that are positive and span scales), the constraints' violations
+    infeasible   a finished trial whose constraints are violated; an objective that was not measured takes the worst value seen so far
+                 (0 while nothing was), so that the sampler learns from the violation and not from the number
+    failed       a failed trial: nothing is learned, and the candidate is not proposed again
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from explorer.result import Objective, Record
+from explorer.search import SAMPLERS
+from explorer.search.distinct import Distinct, Grid
+from explorer.space import Candidate, Space
+
+# Metrics that are positive and matter by ratio: the sampler sees their logarithm.
+LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
+
+
+class Search:
+    """A sampler over one space.
+
+    Args:
+        records: what earlier sessions of this study found; they count as told.
+    """
+
+    def __init__(
+        self, space: Space, objectives: Sequence[Objective], *, sampler: str, seed: int, records: Sequence[Record] = ()
+    ) -> None:
+        self._grid = Grid(space)
+        self._objectives = tuple(objectives)
+        self._worst = [0.0] * len(self._objectives)
+        self._seen_values = False
+        seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
+        self._sampler = Distinct(SAMPLERS.load(sampler)(seed), self._grid, seed=seed)
+        directions = ["maximize" if o.direction == "max" else "minimize" for o in self._objectives]
+        self._study = optuna.create_study(sampler=self._sampler, directions=directions)
+        self._asked: dict[Candidate | tuple[object, ...], Trial] = {}
+        self._first = not records
+        for record in records:
+            self._restore(record)
+
+    @property
+    def left(self) -> int:
+        """How many candidates nobody has tried or is trying."""
+        return self._grid.free_count
+
+    def ask(self) -> Candidate | None:
+        """The next candidate, never one asked or told before; None when the space is exhausted."""
+        if not self.left:
+            return None
+        if self._first:
+            self._first = False
+            self._study.enqueue_trial(self._grid.asked(baseline(self._grid.candidates)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            trial = self._study.ask(self._sampler.distributions)
+        candidate = self._grid.candidate(trial.params)
+        self._grid.take(candidate.params)
+        self._asked[candidate.key] = trial
+        return candidate
+
+    def tell(self, candidate: Candidate, record: Record) -> None:
+        """Let the sampler learn from a record of a candidate it proposed."""
+        trial = self._asked.pop(candidate.key)
+        if record.state == "failed":
+            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        for name, violation in record.constraints.items():
+            trial.set_constraint(name, violation)
+        self._study.tell(trial, self._values(record))
+
+    def _restore(self, record: Record) -> None:
+        if set(record.params) == set(self._grid.axes):
+            self._grid.take(record.params)
+            self._study.add_trial(self._as_trial(record))
+
+    def _as_trial(self, record: Record) -> FrozenTrial:
+        failed = record.state == "failed"
+        return create_trial(
+            state=TrialState.FAIL if failed else TrialState.COMPLETE,
+            values=None if failed else self._values(record),
+            params=self._grid.asked(Candidate(record.params)),
+            distributions=self._sampler.distributions,
+            constraints=None if failed else dict(record.constraints),
+        )
+
+    def _values(self, record: Record) -> list[float]:
+        values = [self._value(record, i) for i in range(len(self._objectives))]
+        if record.state == "complete":
+            self._remember_worst(values)
+        return values
+
+    def _value(self, record: Record, index: int) -> float:
+        objective = self._objectives[index]
+        metric = record.metrics.get(objective.metric)
+        return self._worst[index] if metric is None else scaled(objective.metric, metric.value)
+
+    def _remember_worst(self, values: Sequence[float]) -> None:
+        for index, (objective, value) in enumerate(zip(self._objectives, values, strict=True)):
+            worse = min if objective.direction == "max" else max
+            self._worst[index] = worse(self._worst[index], value) if self._seen_values else value
+        self._seen_values = True
+
+
+def scaled(metric: str, value: float) -> float:
+    """The value as samplers see it: its logarithm where ratios matter."""
+    return math.log(value) if metric.startswith(LOGARITHMIC) and value > 0 else value
+
+
+def baseline(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate everything else is compared with, tried first: unpruned, fp32, and first in the order of the axes."""
+
+    def rank(candidate: Candidate) -> tuple[float, bool]:
+        values = candidate.all
+        return float(values.get("prune_ratio", 0.0)), values.get("precision", "fp32") != "fp32"
+
+    return min(candidates, key=rank)
