@@ -16,7 +16,7 @@ from explorer.config import DatasetRef, Experiment, ModelRef
 from explorer.datasets.protocols import Dataset
 from explorer.passes import quantisation_recipe
 from explorer.pipeline import Stage
-from explorer.space import Candidate
+from explorer.space import QUANTISATION_AXES, Candidate
 
 # What ONNX Runtime and OpenVINO both read; the exporter's own default.
 OPSET = 20
@@ -66,7 +66,8 @@ class Compression:
     def _quantise(self, onnx: Stage | str, candidate: Candidate) -> Stage:
         recipe = quantisation_recipe(str(candidate.all["runtime"]))
         calibration = self._experiment.dataset.calibration if self._experiment.dataset else 256
-        params: dict[str, Any] = {"recipe": recipe, "calibration": calibration}
+        chosen = {axis: candidate.all[axis] for axis in QUANTISATION_AXES if axis in candidate.all}
+        params: dict[str, Any] = {"recipe": recipe, "calibration": calibration, **chosen}
         if self._data:
             params["dataset"] = self._data
         return Stage("quantise", params, {"onnx": onnx})

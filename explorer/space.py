@@ -12,7 +12,11 @@ Value = str | int | float | bool
 Params = Mapping[str, Value]
 
 # Axes the compression on the host depends on; every other axis is the deployment's.
-COMPRESSION_AXES = ("prune_ratio", "round_to", "finetune_epochs")
+TRAINING_AXES = ("prune_ratio", "round_to", "finetune_epochs")  # change weights: they need a module, not a file
+QUANTISATION_AXES = ("calibration_method", "weight_type", "weight_scale", "weight_range", "activation_range")
+COMPRESSION_AXES = (*TRAINING_AXES, *QUANTISATION_AXES)
+# Of these, the ones that change nothing while nothing is pruned.
+IDLE_UNPRUNED = ("round_to", "finetune_epochs")
 DEPLOYMENT_AXES = ("precision", "runtime", "batch", "threads", "placement", "power_mode", "streams")
 
 
@@ -76,6 +80,12 @@ class Candidate:
         return {name: value for name, value in self.all.items() if name not in COMPRESSION_AXES}
 
     @property
+    def effect(self) -> tuple[Value, ...]:
+        """What is really done: candidates that differ only in how a cut that is not made would be healed are one."""
+        idle = IDLE_UNPRUNED if self.all.get("prune_ratio") == 0 else ()
+        return tuple(self.params[name] for name in sorted(self.params) if name not in idle)
+
+    @property
     def key(self) -> tuple[Value, ...]:
         """Hashable identity within one space."""
         return tuple(self.params[name] for name in sorted(self.params))
@@ -86,7 +96,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Space:
-    """A finite space: the product of its axes, less what the rules exclude."""
+    """A finite space: the product of its axes, less what the rules exclude and what would be the same thing twice."""
 
     axes: tuple[Axis, ...]
     rules: tuple[Rule, ...] = ()
@@ -100,10 +110,13 @@ class Space:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every allowed candidate, in the order of the axes as written (the last varies fastest)."""
-        return tuple(self.walk())
+        found: dict[tuple[Value, ...], Candidate] = {}
+        for candidate in self.walk():
+            found.setdefault(candidate.effect, candidate)
+        return tuple(found.values())
 
     def walk(self) -> Iterator[Candidate]:
-        """The same one by one, without holding all of them."""
+        """Every allowed point one by one, doubles included."""
         names = [axis.name for axis in self.axes]
         for values in itertools.product(*(axis.values for axis in self.axes)):
             params: dict[str, Any] = dict(zip(names, values, strict=True))

@@ -11,18 +11,18 @@ from explorer.config.document import Document, Where
 from explorer.config.rules import Rules, check_rule_shapes, read_rules
 from explorer.config.shape import shown
 from explorer.registry import nearest
-from explorer.space import COMPRESSION_AXES, Axis, Space, Value
+from explorer.space import TRAINING_AXES, Axis, Space, Value
 
 # A space is enumerated, so that its end is known exactly; this many points take about a second and 100 MB.
 MAX_POINTS = 500_000
 
 
 def read_space(document: Document, *, bare: bool = False) -> Space | None:
-    """The space, or None with every reason noted; `bare`: the network is a file, which nothing compresses."""
+    """The space, or None with every reason noted; `bare`: the network is a file, which nothing trains."""
     axes = _free_axes(document)
     fixed = _fixed_axes(document)
     if bare:
-        fixed = {name: value for name, value in fixed.items() if name not in COMPRESSION_AXES}
+        fixed = {name: value for name, value in fixed.items() if name not in TRAINING_AXES}
     if axes is None:
         check_rule_shapes(document)
         return None
