@@ -26,7 +26,7 @@ def blocks(readme: str, language: str) -> list[str]:
 def commands(readme: str) -> list[str]:
     """Every command of the sh blocks, in the order of the page."""
     lines = "".join(blocks(readme, "sh")).replace("\\\n", " ").splitlines()
-    return [line.split("  #")[0].strip() for line in lines if line.strip()]
+    return [line.split("   #")[0].strip() for line in lines if line.strip()]
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,9 @@ def test_every_other_command_works_in_the_order_of_the_page(readme: str, clone: 
     for command in commands(readme):
         if command in (*MADE_BY_CI, ACTIVATE):
             continue
-        assert command.startswith("explorer "), f"the README says {command!r}, which this test does not know"
+        assert command.startswith(("explorer ", "pip install ")), (
+            f"the README says {command!r}, which this test does not know"
+        )
         budget = BUDGET if command.startswith("explorer run") else ""
         done = subprocess.run(
             command + budget, shell=True, cwd=clone, env=environment, text=True, capture_output=True, timeout=300
@@ -77,9 +79,12 @@ def test_the_space_of_the_page_is_one_of_the_project(readme: str, root: Path) ->
 
 
 def test_every_link_leads_somewhere(root: Path) -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"):
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", (root / page).read_text()):
-            assert ((root / page).parent / target).exists(), f"{page} links to {target}"
+    pages = [
+        page for page in root.rglob("*.md") if not any(part.startswith(".") for part in page.relative_to(root).parts)
+    ]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(root)} links to {target}"
 
 
 def test_the_page_fits_a_terminal(readme: str) -> None:
