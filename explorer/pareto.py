@@ -2,7 +2,7 @@
 
 Everything here works on *gains*: arrays ``[n, m]`` of n points in m objectives in which larger is better
 (`explorer.result.Objective.gain` turns a metric so). A point dominates another when it is nowhere worse and somewhere
-better; equal points do not dominate each other, so ties are all on the front. NaN has no place in an order and is refused.
+better; equal points do not dominate each other, so ties are all on the front. NaN has no place in an order: refused.
 
     objectives   front                               hypervolume
     1            maximum                             length
@@ -68,8 +68,8 @@ def hypervolume(gains: ArrayLike, reference: ArrayLike) -> float:
 
     Points that do not exceed the reference in every objective add nothing; a point at infinity makes it infinite.
     Beyond three objectives the volume is a sum of exclusive volumes (While, Bradstreet, Barone: "A fast way of
-    calculating exact hypervolumes", IEEE TEVC 2012), taken in the order of the last objective, so that each term has one
-    objective fewer.
+    calculating exact hypervolumes", IEEE TEVC 2012), taken in the order of the last objective, so that each term has
+    one objective fewer.
 
     Args:
         gains: ``[n, m]``, larger is better.
@@ -118,7 +118,7 @@ def _front_of_distinct(ranked: Gains) -> NDArray[np.bool_]:
     """Front of distinct points that stand in `_best_first` order."""
     objectives = ranked.shape[1]
     if objectives == 1:
-        return np.arange(len(ranked)) == 0
+        return np.asarray(np.arange(len(ranked)) == 0)
     if objectives == 2:
         kept = np.ones(len(ranked), dtype=np.bool_)
         kept[1:] = ranked[1:, 1] > np.maximum.accumulate(ranked[:-1, 1])
@@ -207,9 +207,9 @@ def _exclusive(points: Gains) -> float:
 class Front:
     """A front that grows point by point.
 
-    The points live in boxes of at most `BOX`; a newcomer is compared with the boxes' corners first and then only with the
-    points of boxes that could hold one better or worse than it (after Jaszkiewicz and Lust, "ND-Tree", IEEE TEVC 2018,
-    with one level).
+    The points live in boxes of at most `BOX`; a newcomer is compared with the boxes' corners first and then only with
+    the points of boxes that could hold one better or worse than it (after Jaszkiewicz and Lust, "ND-Tree", IEEE TEVC
+    2018, with one level).
     """
 
     BOX = 128

@@ -1,0 +1,219 @@
+"""What a study has to show: the one model from which every format is rendered.
+
+results folder ──store.read──► StudyData ──view_of──► View ──► table, csv, json, md, html, png, notebook, recommend
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from explorer import pareto, store
+from explorer.report import wording
+from explorer.result import Direction, Objective, Record
+from explorer.store import StudyData
+
+
+class Scale(NamedTuple):
+    """The range of one objective over the compared trials: hypervolume counts from `worst` = 0 to `best` = 1."""
+
+    worst: float
+    best: float
+
+
+@dataclass(frozen=True)
+class View:
+    """A study as every report shows it.
+
+    Attributes:
+        complete: the complete trials, by number.
+        front: the trials that no other dominates, best in the first objective first.
+        hypervolume: share of the box between the worst and the best value of each objective that the front dominates,
+            0–1; objectives in which all trials are equal are left out; None while there are not two different trials.
+        scales: that box, objective by objective; empty without a compared trial.
+        notes: sentences about what is missing or left out.
+    """
+
+    name: str
+    folder: Path
+    study: Mapping[str, Any]  # study.json
+    objectives: tuple[Objective, ...]
+    records: tuple[Record, ...]
+    complete: tuple[Record, ...]
+    front: tuple[Record, ...]
+    hypervolume: float | None
+    scales: Mapping[str, Scale]
+    notes: tuple[str, ...]
+
+    @property
+    def trials(self) -> dict[str, int]:
+        """How many trials ended in which state."""
+        return dict(Counter(record.state for record in self.records))
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """Every axis a record has, in the order of the space."""
+        return tuple(dict.fromkeys(name for record in self.records for name in record.params))
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The axes that take more than one value among all trials."""
+        return tuple(name for name in self.axes if len({str(r.params.get(name)) for r in self.records}) > 1)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric of the complete trials: the objectives first, then in order of appearance."""
+        others = (name for record in self.complete for name in record.metrics)
+        return tuple(dict.fromkeys([*(o.metric for o in self.objectives), *others]))
+
+    @cached_property
+    def on_front(self) -> frozenset[int]:
+        """Numbers of the trials on the front."""
+        return frozenset(record.number for record in self.front)
+
+    @cached_property
+    def baseline(self) -> Record | None:
+        """The net as it was: dense, fp32, the smallest batch, the fewest threads, the first such trial."""
+        dense = [record for record in self.complete if self._is_dense_fp32(record)]
+        return min(dense, key=_plainness, default=None)
+
+    def direction(self, metric: str) -> Direction | None:
+        """What is better of a metric: as an objective says, else as the program knows it, else None."""
+        from explorer.config.metrics import METRICS  # late: the quick formats need no directions
+
+        stated = {o.metric: o.direction for o in self.objectives}
+        if metric in stated:
+            return stated[metric]
+        known = METRICS.get("accuracy" if metric.startswith("accuracy_") else metric)
+        return known.better if known else None
+
+    def best(self, objective: Objective) -> Record | None:
+        """The trial of the front that is best in one objective."""
+        return max(self.front, key=lambda r: objective.gain(r.metrics[objective.metric].value), default=None)
+
+    @property
+    def headline(self) -> str:
+        """One line: how many trials, how large a front."""
+        order = {"complete": 0, "infeasible": 1, "failed": 2}
+        states = sorted(self.trials.items(), key=lambda item: order.get(item[0], 3))
+        counts = ", ".join(f"{count} {state}" for state, count in states) or "no trials"
+        return f"{self.name}: {counts}; {len(self.front)} on the front"
+
+    @property
+    def hypervolume_note(self) -> str:
+        """The hypervolume and what it is measured against; empty where there is none."""
+        if self.hypervolume is None:
+            return ""
+        spans = ", ".join(
+            f"{wording.heading(name)} {wording.number(scale.worst)} to {wording.number(scale.best)}"
+            for name, scale in self.scales.items()
+        )
+        return f"hypervolume {self.hypervolume:.3f} of the box from the worst to the best complete trial: {spans}"
+
+    def _is_dense_fp32(self, record: Record) -> bool:
+        fixed = self.study.get("experiment", {}).get("fixed", {})
+        everything = {"precision": "fp32", "prune_ratio": 0, **fixed, **record.params}
+        return bool(everything["precision"] == "fp32" and everything["prune_ratio"] == 0)
+
+
+def load(folder: Path) -> View:
+    """Read a results folder.
+
+    Raises:
+        BadInput: it holds no study, or one that cannot be read.
+    """
+    return view_of(store.read(folder))
+
+
+def view_of(data: StudyData) -> View:
+    """Everything a report shows, derived from what a results folder holds."""
+    complete = tuple(sorted((r for r in data.records if r.state == "complete"), key=lambda r: r.number))
+    compared = tuple(r for r in complete if _comparable(r, data.objectives))
+    gains = _gains(compared, data.objectives)
+    front = [record for record, kept in zip(compared, pareto.front(gains), strict=True) if kept]
+    front.sort(key=lambda r: [-o.gain(r.metrics[o.metric].value) for o in data.objectives])
+    return View(
+        name=data.name,
+        folder=data.folder,
+        study=data.study,
+        objectives=data.objectives,
+        records=data.records,
+        complete=complete,
+        front=tuple(front),
+        hypervolume=_normalised_volume(gains),
+        scales=_scales(compared, data.objectives),
+        notes=tuple(_notes(data, complete, compared)),
+    )
+
+
+def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
+    """What the marks on these records (and metrics) mean, and whom they concern; empty when nothing is marked."""
+    shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
+    for mark, pick in ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated")):
+        concerned = {name for record in shown for name in getattr(record.evaluation, pick)}
+        names = [name for name in among if name in concerned]
+        if names:
+            notes.append(f"{mark} {wording.MEANING[mark]}: {', '.join(names)}")
+    flagged = [f"trial {r.number} ({', '.join(r.evaluation.flags)})" for r in shown if r.evaluation.flags]
+    if flagged:
+        notes.append(f"{wording.DOUBTFUL} {wording.MEANING[wording.DOUBTFUL]}: {'; '.join(flagged)}")
+    return notes
+
+
+def _comparable(record: Record, objectives: tuple[Objective, ...]) -> bool:
+    values = [record.metrics[o.metric].value for o in objectives if o.metric in record.metrics]
+    return len(values) == len(objectives) and all(math.isfinite(value) for value in values)
+
+
+def _gains(records: tuple[Record, ...], objectives: tuple[Objective, ...]) -> pareto.Gains:
+    rows = [[o.gain(r.metrics[o.metric].value) for o in objectives] for r in records]
+    return np.asarray(rows, dtype=np.float64).reshape(len(records), len(objectives))
+
+
+def _scales(records: tuple[Record, ...], objectives: tuple[Objective, ...]) -> dict[str, Scale]:
+    if not records:
+        return {}
+    ranked = {o.metric: sorted((r.metrics[o.metric].value for r in records), key=o.gain) for o in objectives}
+    return {metric: Scale(values[0], values[-1]) for metric, values in ranked.items()}
+
+
+def _normalised_volume(gains: pareto.Gains) -> float | None:
+    if not len(gains):
+        return None
+    worst, best = gains.min(axis=0), gains.max(axis=0)
+    varies = best > worst
+    if not varies.any():
+        return None
+    scaled = (gains[:, varies] - worst[varies]) / (best - worst)[varies]
+    return pareto.hypervolume(scaled, np.zeros(int(varies.sum())))
+
+
+def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record, ...]) -> Iterable[str]:
+    if not data.records:
+        yield "No trial has been recorded yet; 'explorer run' with the same space file starts or continues the study."
+    elif not complete:
+        states = ", ".join(f"{count} {state}" for state, count in Counter(r.state for r in data.records).items())
+        reason = next((r.reason for r in data.records if r.reason), "no reason was recorded")
+        yield f"No trial is complete yet ({states}), so there is no front. The first reason given: {reason}"
+    elif len(complete) == 1:
+        yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
+    if left_out := [r for r in complete if r not in compared]:
+        numbers = ", ".join(str(r.number) for r in left_out[:8]) + (", …" if len(left_out) > 8 else "")
+        lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))
+        trials = f"{len(left_out)} complete trial{'s' * (len(left_out) > 1)} (number {numbers})"
+        yield f"Left out of the comparison: {trials} without a finite value of {lacking}."
+
+
+def _lacking(record: Record, objectives: tuple[Objective, ...]) -> list[str]:
+    return [o.metric for o in objectives if not _comparable(record, (o,))]
+
+
+def _plainness(record: Record) -> tuple[Any, ...]:
+    return record.params.get("batch", 1), record.params.get("threads", 1), record.number

@@ -1,0 +1,105 @@
+"""How names and numbers are said to people: units out of names, as many digits as the interval deserves, marks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from explorer.result import Metric, Record
+
+# Suffix of a metric name → its unit.
+_UNITS = {
+    "ips": "1/s",
+    "ms": "ms",
+    "mj": "mJ",
+    "w": "W",
+    "mb": "MB",
+    "s": "s",
+    "c": "°C",
+    "hz": "Hz",
+}
+_SPECIAL = {"subjects_25ips": ("subjects at 25/s", ""), "macs": ("MACs", ""), "params": ("parameters", "")}
+
+ESTIMATED, SIMULATED, DOUBTFUL = "*", "†", "!"
+MEANING = {
+    ESTIMATED: "estimated by a model, not measured",
+    SIMULATED: "simulated: a virtual board, not a real one",
+    DOUBTFUL: "deserves doubt",
+}
+
+
+def title(name: str) -> tuple[str, str]:
+    """A metric or axis in words, and its unit: ``throughput_ips`` → ``("throughput", "1/s")``."""
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    stem, _, suffix = name.rpartition("_")
+    if stem and suffix in _UNITS:
+        return stem.replace("_", " "), _UNITS[suffix]
+    return name.replace("_", " "), ""
+
+
+def heading(name: str) -> str:
+    """`title` on one line: ``throughput [1/s]``."""
+    words, unit = title(name)
+    return f"{words} [{unit}]" if unit else words
+
+
+def marks(record: Record, metric: str) -> str:
+    """``*`` for an estimated metric, ``†`` for a simulated one; belongs wherever the number is printed."""
+    evaluation = record.evaluation
+    return ESTIMATED * (metric in evaluation.estimated) + SIMULATED * (metric in evaluation.simulated)
+
+
+def half_width(metric: Metric) -> float | None:
+    """The wider half of the interval; None where the value is exact or the interval unknown."""
+    if metric.low is None or metric.high is None:
+        return None
+    return max(metric.high - metric.value, metric.value - metric.low)
+
+
+def with_interval(metric: Metric) -> str:
+    """``0.943 ±0.012``: two digits of the interval, and the value to the same place."""
+    half = half_width(metric)
+    if half is None or not 0 < half < math.inf or not math.isfinite(metric.value):
+        return number(metric.value)
+    factor, letter = _magnitude(metric.value)
+    decimals = _decimals(half / factor, digits=2)
+    return f"{metric.value / factor:.{decimals}f}{letter} ±{half / factor:.{decimals}f}{letter}"
+
+
+def value_only(metric: Metric) -> str:
+    """The value without its interval, to the digits that the interval supports."""
+    return with_interval(metric).partition(" ±")[0]
+
+
+def number(value: float) -> str:
+    """Four digits that say something: ``0.25``, ``12.35``, ``2.595M``, ``∞``."""
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    factor, letter = _magnitude(value)
+    scaled = value / factor
+    if scaled and abs(scaled) < 1e-4:
+        return f"{scaled:.3g}"
+    text = f"{scaled:.{_decimals(scaled, digits=4)}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + letter
+
+
+def say(value: Any) -> str:
+    """A parameter's value: numbers short, everything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _magnitude(value: float) -> tuple[float, str]:
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= max(factor, 1e5):
+            return factor, letter
+    return 1.0, ""
+
+
+def _decimals(value: float, *, digits: int) -> int:
+    """Decimals that show `digits` significant digits of `value`."""
+    return 0 if value == 0 else min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), 9)
