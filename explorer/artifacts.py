@@ -1,6 +1,6 @@
 """Files known by their sha256, kept once.
 
-    <cache>/blobs/ab/abcdef…      the bytes; never changed, present only when whole
+<cache>/blobs/ab/abcdef…      the bytes; never changed, present only when whole
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from explorer.errors import EXIT_INTERRUPTED, ExplorerError
+from explorer.errors import ExplorerError
 
 app = typer.Typer(
     name="explorer",
@@ -22,19 +22,25 @@ agent = typer.Typer(help="The far side: serve on this board.", no_args_is_help=F
 app.add_typer(agent, name="agent")
 
 Results = Annotated[Path, typer.Option(help="Folder that holds one folder a study.")]
-StudyFolder = Annotated[Optional[Path], typer.Argument(help="A study's folder; the newest below ./results when left out.")]
+StudyFolder = Annotated[Path | None, typer.Argument(help="A study's folder; the newest below ./results when left out.")]
 
 
 @app.command(epilog="Example:  explorer run --space quickstart --trials 20")
 def run(
-    space: Annotated[str, typer.Option(help="A space file, or the name of one in ./search_spaces or of a shipped one.")],
+    space: Annotated[
+        str, typer.Option(help="A space file, or the name of one in ./search_spaces or of a shipped one.")
+    ],
     results: Results = Path("results"),
-    trials: Annotated[Optional[int], typer.Option(help="Stop after so many candidates, in all runs of this study.")] = None,
-    timeout: Annotated[Optional[str], typer.Option(help="Stop after so long: 2h, 90s, 1h30m.")] = None,
-    sampler: Annotated[Optional[str], typer.Option(help="See: explorer list samplers.")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed of the sampler.")] = None,
-    device: Annotated[Optional[list[str]], typer.Option(help="Where candidates run; local: is this machine.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")] = False,
+    trials: Annotated[
+        int | None, typer.Option(help="Stop after so many candidates, in all runs of this study.")
+    ] = None,
+    timeout: Annotated[str | None, typer.Option(help="Stop after so long: 2h, 90s, 1h30m.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="See: explorer list samplers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Where candidates run; local: is this machine.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")
+    ] = False,
 ) -> None:
     """Explore a space, or continue where an earlier run of the same study stopped."""
     from explorer.artifacts import cache_root
@@ -57,7 +63,7 @@ def report(
     results: StudyFolder = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="Only the front, not every completed trial.")] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md, html or png.")] = "table",
-    output: Annotated[Optional[Path], typer.Option(help="Write to this file; png and html need one.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write to this file; png and html need one.")] = None,
 ) -> None:
     """Show a study as a table, a page, a picture, or data for scripts. Works while the study runs."""
     from explorer.report import write
@@ -68,8 +74,8 @@ def report(
 @app.command(epilog="Example:  explorer recommend --require 'accuracy>=0.9' --prefer throughput_ips")
 def recommend(
     results: StudyFolder = None,
-    require: Annotated[Optional[list[str]], typer.Option(help="What it must keep, such as 'power_w<=10'.")] = None,
-    prefer: Annotated[Optional[str], typer.Option(help="The metric to make best; the first objective by default.")] = None,
+    require: Annotated[list[str] | None, typer.Option(help="What it must keep, such as 'power_w<=10'.")] = None,
+    prefer: Annotated[str | None, typer.Option(help="The metric to make best; the first objective by default.")] = None,
 ) -> None:
     """Name the one candidate to deploy, and why; or what it would take, when none satisfies the wishes."""
     from explorer.report.recommend import advise
@@ -82,19 +88,39 @@ def train(
     model: Annotated[str, typer.Option(help="A registered model, or your own as module:callable.")],
     dataset: Annotated[str, typer.Option(help="A registered dataset, or your own as module:callable.")],
     output: Annotated[Path, typer.Option(help="The checkpoint to write; its recipe is written beside it as .json.")],
-    option: Annotated[Optional[list[str]], typer.Option(help="An option of the dataset, such as subjects_train=40.")] = None,
-    recipe: Annotated[Optional[list[str]], typer.Option(help="A field of the recipe, such as iterations=500.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of the dataset, such as subjects_train=40.")
+    ] = None,
+    recipe: Annotated[list[str] | None, typer.Option(help="A field of the recipe, such as iterations=500.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the order of samples.")] = 0,
+    half: Annotated[bool, typer.Option("--half", help="Store the weights as fp16.")] = False,
 ) -> None:
     """Train a network by its recipe and write a checkpoint."""
     from explorer.zoo import train_to
 
-    train_to(output, model=model, dataset=dataset, options=option or [], recipe=recipe or [], seed=seed)
+    told = train_to(
+        output, model=model, dataset=dataset, options=option or [], recipe=recipe or [], seed=seed, half=half
+    )
+    typer.echo(told)
+
+
+@app.command(epilog="Example:  explorer evaluate gaitset.pt --dataset casia_b --option root=data/CASIA-B")
+def evaluate(
+    weights: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    dataset: Annotated[str, typer.Option(help="A registered dataset, or your own as module:callable.")],
+    option: Annotated[list[str] | None, typer.Option(help="An option of the dataset, such as views=[0,90].")] = None,
+) -> None:
+    """Score a checkpoint by its dataset's protocol, in fp32."""
+    from explorer.zoo import evaluate_checkpoint, told
+
+    typer.echo(told(evaluate_checkpoint(weights, dataset=dataset, options=option or [])))
 
 
 @app.command("list", epilog="Example:  explorer list runtimes")
 def list_(
-    kind: Annotated[str, typer.Argument(help="models, datasets, passes, runtimes, meters, samplers, spaces or devices.")],
+    kind: Annotated[
+        str, typer.Argument(help="models, datasets, passes, runtimes, meters, samplers, spaces or devices.")
+    ],
 ) -> None:
     """Name what there is: one line each, and why something is not available."""
     from explorer.listing import listing
@@ -140,6 +166,3 @@ def main() -> None:
     except ExplorerError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was finished is saved, and the same command continues", err=True)
-        sys.exit(EXIT_INTERRUPTED)

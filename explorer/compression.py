@@ -1,8 +1,8 @@
 """Which stages a candidate's compression needs: the graph of `explorer.pipeline`, drawn from the experiment.
 
-    weights │ train ──► prune ──► finetune ──► export ──► quantise
-              none given   └─ ratio > 0 ─┘                 └─ precision int8
-    model.onnx ───────────────────────────────────────────► quantise
+weights │ train ──► prune ──► finetune ──► export ──► quantise
+          none given   └─ ratio > 0 ─┘                 └─ precision int8
+model.onnx ───────────────────────────────────────────► quantise
 """
 
 from __future__ import annotations

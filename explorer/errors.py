@@ -1,12 +1,12 @@
 """Everything that can go wrong, and what it means for the program's exit code.
 
-    ExplorerError            1  something failed; the message says what, where and what to do
-    ├── BadInput             2  the user's words: a file, a key, a value; all problems at once
-    ├── NoDevice             3  the device cannot be reached or is not usable
-    └── TrialEnding             how one candidate may end without a result; never mixed, never the program's end
-        ├── Infeasible          a fact about the candidate: told to the sampler as a violated constraint
-        ├── JobFailed           unclear: tried once more, then recorded as failed with the log's tail
-        └── DeviceLost          the world's fault: the candidate goes back into the queue
+ExplorerError            1  something failed; the message says what, where and what to do
+├── BadInput             2  the user's words: a file, a key, a value; all problems at once
+├── NoDevice             3  the device cannot be reached or is not usable
+└── TrialEnding             how one candidate may end without a result; never mixed, never the program's end
+    ├── Infeasible          a fact about the candidate: told to the sampler as a violated constraint
+    ├── JobFailed           unclear: tried once more, then recorded as failed with the log's tail
+    └── DeviceLost          the world's fault: the candidate goes back into the queue
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench) -> Evaluation:
     """Build one candidate, run it on the board, and say how good it is.
 
     Args:
-        network: the candidate's compressed network.
+        candidate: the point of the space.
+        network: its compressed network.
+        bench: the device, the data and what else all trials share.
 
     Raises:
         Infeasible: the device cannot run it, or it breaks a constraint; what was measured until then is kept.

@@ -1,4 +1,4 @@
-"""Where stages run: a process of their own on this machine, so that a crash or an out-of-memory kill costs one stage."""
+"""Where stages run: a process of their own on this machine, so that a crash or a lack of memory costs one stage."""
 
 from __future__ import annotations
 

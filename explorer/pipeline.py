@@ -5,9 +5,10 @@
     <cache>/blobs/<sha256>    one file each, found again by
     <cache>/stages/<key>.json     key = sha256(stage, its version, its parameters, the sha256 of its inputs)
 
-A stage holds its key's lock while it runs, so that two processes never compute the same thing, and a process that dies frees it. The
-output is adopted before the entry that names it is written: an entry is either absent or true. Where stages run is the executor's
-business (`explorer.execution`); which stages a candidate needs is `explorer.compression`'s.
+A stage holds its key's lock while it runs, so that two processes never compute the same thing, and a process that dies
+frees it. The output is adopted before the entry that names it is written: an entry is either absent or true. Where
+stages run is the executor's business (`explorer.execution`); which stages a candidate needs is
+`explorer.compression`'s.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished network: its blob, and of every stage on the way there the time, what it told of itself, and its output."""
+    """A finished network: its blob; and of every stage before it the time, what it told, and its output."""
 
     sha256: str
     times: Mapping[str, StageTime] = field(default_factory=dict)  # stage name → …, along the whole chain
@@ -162,9 +163,7 @@ def _read(key: str, artifacts: Artifacts) -> tuple[dict[str, Any], bool] | None:
     return (entry, True) if entry["output"] in artifacts else None
 
 
-def _make_one(
-    stage: Stage, inputs: Mapping[str, str], key: str, artifacts: Artifacts
-) -> tuple[dict[str, Any], bool]:
+def _make_one(stage: Stage, inputs: Mapping[str, str], key: str, artifacts: Artifacts) -> tuple[dict[str, Any], bool]:
     path = _entry_path(key, artifacts)
     path.parent.mkdir(exist_ok=True)
     with _locked(path.with_suffix(".lock")):

@@ -5,8 +5,8 @@
         trials.jsonl        one record a line: the truth
         raw/0007.json.gz    the raw measurement of trial 7; written before its record
 
-A line counts once its newline is on the disk. Whatever follows the last newline is the torn tail of a write that was killed: readers
-pass over it, and the next writer cuts it off.
+A line counts once its newline is on the disk. Whatever follows the last newline is the torn tail of a write that was
+killed: readers pass over it, and the next writer cuts it off.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def _records(path: Path) -> Iterator[Record]:
         try:
             yield Record.from_json(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            problem = Problem("cannot read this record", file=path, line=number, seen=f"{type(error).__name__}: {error}")
+            problem = Problem(
+                "cannot read this record", file=path, line=number, seen=f"{type(error).__name__}: {error}"
+            )
             raise BadInput(problem) from error
 
 

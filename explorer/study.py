@@ -4,8 +4,8 @@
                               ▼
     tell ◄── store ◄── build, measure, infer, score
 
-The record is on the disk before the sampler hears of it: a run that is killed continues from ``trials.jsonl``, and at most the candidate
-under way is done again.
+The record is on the disk before the sampler hears of it: a run that is killed continues from ``trials.jsonl``, and at
+most the candidate under way is done again.
 """
 
 from __future__ import annotations
@@ -81,8 +81,10 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     """Explore until done; continue where an earlier run of the same experiment stopped.
 
     Args:
+        experiment: what to explore, and for how long.
         results: the folder that holds one folder a study.
         cache: where compressed networks are kept for all studies.
+        watcher: who is told how it goes.
         fresh: set an earlier study of this name aside and begin anew.
 
     Raises:
@@ -98,7 +100,10 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
         note = f"the earlier study was set aside as {aside}" if aside else ""
         loop = _Loop(bench, store, Compression(experiment, dataset, artifacts=artifacts), watcher)
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
-        return Ending(loop.run(), folder, tuple(loop.written))
+        try:
+            return Ending(loop.run(), folder, tuple(loop.written))
+        finally:
+            loop.close()
 
 
 def open_dataset(experiment: Experiment) -> Dataset:
@@ -135,7 +140,9 @@ def _refuse_other(folder: Path, experiment: Experiment) -> None:
         return
     changed = differences(read_study(folder)["experiment"], experiment.identity())
     if changed:
-        hint = "give the study another name, another --results, or begin anew with --fresh (the old study is kept aside)"
+        hint = (
+            "give the study another name, another --results, or begin anew with --fresh (the old study is kept aside)"
+        )
         seen = "\n          ".join(["it differs in", *changed])
         raise BadInput(Problem("this folder belongs to another experiment", file=folder, seen=seen, hint=hint))
 
@@ -146,7 +153,7 @@ def _described(experiment: Experiment, bench: Bench) -> dict[str, Any]:
         "objectives": [{"metric": o.metric, "direction": o.direction} for o in experiment.objectives],
         "experiment": experiment.identity(),
         "explorer": version("explorer"),
-        "device": dict(bench.device.facts),
+        "device": {"name": bench.device.name, **bench.device.capabilities},
     }
 
 
@@ -180,6 +187,10 @@ class _Loop:
             record = self._finish(turn)
             self._search.tell(turn.candidate, record)
             self._tell_watcher(record)
+
+    def close(self) -> None:
+        """Let go of the device, which may be another one than at the start."""
+        self._bench.device.close()
 
     def _may_ask(self, under_way: int) -> bool:
         enough = self._budget.trials is not None and self._done + under_way >= self._budget.trials
@@ -263,12 +274,14 @@ class _Loop:
     def _reconnect(self, loss: DeviceLost) -> None:
         self._lost += 1
         if self._lost >= LOST_IN_A_ROW:
-            raise NoDevice(f"{loss} (lost {self._lost} times in a row; the study is saved and can be continued)") from loss
+            raise NoDevice(
+                f"{loss} (lost {self._lost} times in a row; the study is saved and can be continued)"
+            ) from loss
         self._watcher.note(f"{loss}; connecting again")
         time.sleep(BACK_OFF_S[self._lost - 1])
-        old, experiment = self._bench.device, self._bench.experiment
-        old.close()
-        device = connect(experiment.devices[0], cache=self._bench.pipeline.artifacts.root, options=experiment.device_options)
+        self.close()
+        experiment, cache = self._bench.experiment, self._bench.pipeline.artifacts.root
+        device = connect(experiment.devices[0], cache=cache, options=experiment.device_options)
         self._bench = replace(self._bench, device=device)
 
     def _tell_watcher(self, record: Record) -> None:

@@ -1,13 +1,16 @@
 """The data of a network that comes as a bare ONNX file: seeded random inputs, judged by the network's own fp32 outputs.
 
-Nothing is known of such a network's task, so there is no accuracy; what can be said is how far a deployment strays from the original:
-``output_error``, the root mean square of the difference over that of the fp32 outputs (0: identical, 1: as wrong as all zeros).
+Nothing is known of such a network's task, so there is no accuracy; what can be said is how far a deployment strays
+from the original: ``output_error``, the root mean square of the difference over that of the fp32 outputs (0:
+identical, 1: as wrong as all zeros).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,11 +56,11 @@ class FloatReference:
     def evaluation(self) -> Floats:
         return self._random(COUNT, SEED)
 
-    def score(self, outputs: Floats) -> dict[str, Metric]:
-        """``output_error`` with a 95 % bootstrap interval over the inputs."""
-        wanted = self._wanted.reshape(COUNT, -1)
-        wrong = ((outputs.reshape(COUNT, -1) - wanted) ** 2).sum(axis=1)
-        size = (wanted**2).sum(axis=1)
+    def score(self, outputs: Floats | Mapping[str, Floats]) -> dict[str, Metric]:
+        """``output_error`` over all outputs, with a 95 % bootstrap interval over the inputs."""
+        several = outputs.values() if isinstance(outputs, Mapping) else [outputs]
+        wrong = ((_rows(several) - self._wanted) ** 2).sum(axis=1)
+        size = (self._wanted**2).sum(axis=1)
         drawn = np.random.default_rng(SEED).integers(0, COUNT, (RESAMPLES, COUNT))
         errors = np.sqrt(wrong[drawn].sum(axis=1) / size[drawn].sum(axis=1))
         low, high = np.quantile(errors, (0.025, 0.975))
@@ -77,8 +80,14 @@ class FloatReference:
         size = session.get_inputs()[0].shape[0]
         step = size if isinstance(size, int) else 32
         inputs = self.evaluation()
-        parts = [session.run(None, {self._input: _padded(inputs[i : i + step], step)})[0] for i in range(0, COUNT, step)]
-        return np.concatenate(parts)[:COUNT].astype(np.float64)
+        starts = range(0, COUNT, step)
+        parts = [_rows(session.run(None, {self._input: _padded(inputs[i : i + step], step)})) for i in starts]
+        return np.concatenate(parts)[:COUNT]
+
+
+def _rows(outputs: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
+    """Several outputs as one row a sample."""
+    return np.concatenate([output.reshape(len(output), -1).astype(np.float64) for output in outputs], axis=1)
 
 
 def _padded(inputs: Floats, size: int) -> Floats:

@@ -1,8 +1,8 @@
 """A wrapper that makes any Optuna sampler propose each candidate of a finite space once, and only allowed ones.
 
-On discrete spaces samplers come back to points they have seen: 493 asks of TPE gave 200 distinct points. Here an ask is a distinct
-candidate: the inner sampler is asked again, a few times, and then the untried candidate nearest to its last wish is taken. No trial is
-thrown away and none is left running.
+On discrete spaces samplers come back to points they have seen: 493 asks of TPE gave 200 distinct points. Here an ask
+is a distinct candidate: the inner sampler is asked again, a few times, and then the untried candidate nearest to its
+last wish is taken. No trial is thrown away and none is left running.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Grid:
 
     def _levels_asked(self, asked: Mapping[str, Any]) -> list[int]:
         return [
-            int(asked[name]) if axis.kind == "ordinal" else _level(axis, asked[name]) for name, axis in self.axes.items()
+            int(asked[name]) if axis.kind == "ordinal" else _level(axis, asked[name])
+            for name, axis in self.axes.items()
         ]
 
 

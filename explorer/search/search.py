@@ -2,9 +2,9 @@
 
 How an ending is told:
 
-    complete     the objectives' values (logarithms of those that are positive and span scales), the constraints' violations
-    infeasible   a finished trial whose constraints are violated; an objective that was not measured takes the worst value seen so far
-                 (0 while nothing was), so that the sampler learns from the violation and not from the number
+    complete     the objectives' values (logarithms where ratios matter) and the constraints' violations
+    infeasible   a finished trial whose constraints are violated; an objective that was not measured takes the worst
+                 value seen so far (0 while nothing was): the sampler learns from the violation, not from the number
     failed       a failed trial: nothing is learned, and the candidate is not proposed again
 """
 
@@ -119,7 +119,7 @@ def scaled(metric: str, value: float) -> float:
 
 
 def baseline(candidates: Sequence[Candidate]) -> Candidate:
-    """The candidate everything else is compared with, tried first: unpruned, fp32, and first in the order of the axes."""
+    """The candidate others are compared with, tried first: unpruned, fp32, and first in the order of the axes."""
 
     def rank(candidate: Candidate) -> tuple[float, bool]:
         values = candidate.all

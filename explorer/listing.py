@@ -1,0 +1,95 @@
+"""`explorer list KIND`: a name and one line of what it is, or why it is not to be had here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explorer.artifacts import cache_root
+from explorer.config import spaces
+from explorer.datasets import DATASETS
+from explorer.errors import BadInput, Problem
+from explorer.models import MODELS
+from explorer.passes import PASSES
+from explorer.registry import Registry, nearest
+from explorer.search import SAMPLERS
+
+if TYPE_CHECKING:
+    from explorer.device import Device
+
+Rows = Iterable[tuple[str, str]]
+
+
+def listing(kind: str) -> str:
+    """The names of one kind, aligned.
+
+    Raises:
+        BadInput: there is no such kind.
+        NoDevice: runtimes or meters are asked for and this machine's agent does not start.
+    """
+    if kind not in _KINDS:
+        problem = Problem("unknown kind", seen=repr(kind), allowed=", ".join(_KINDS), hint=nearest(kind, list(_KINDS)))
+        raise BadInput(problem)
+    rows = sorted(_KINDS[kind]())
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _registered(registry: Registry) -> Callable[[], Rows]:
+    return lambda: ((entry.name, entry.summary) for entry in registry.entries().values())
+
+
+def _spaces() -> Rows:
+    return ((name, _first_comment(path)) for name, path in spaces().items())
+
+
+def _first_comment(path: Path) -> str:
+    first = path.read_text().partition("\n")[0]
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def _devices() -> Rows:
+    return [("local:", "this machine, over a pipe")]
+
+
+def _runtimes() -> Rows:
+    return _of_the_agent("runtimes")
+
+
+def _meters() -> Rows:
+    return _of_the_agent("meters")
+
+
+def _of_the_agent(what: str) -> Rows:
+    """What this machine's own agent says of itself; other boards are asked by `explorer agent check`."""
+    device = _local()
+    try:
+        found = device.capabilities[what]
+    finally:
+        device.close()
+    return [(name, _availability(facts)) for name, facts in found.items()]
+
+
+def _local() -> Device:
+    from explorer.device import connect
+
+    return connect("local:", cache=cache_root(), options={})
+
+
+def _availability(facts: dict[str, object]) -> str:
+    if not facts.get("available"):
+        return f"not available: {facts.get('why_not')}"
+    return f"available {facts.get('version', '')}".strip()
+
+
+_KINDS: dict[str, Callable[[], Rows]] = {
+    "models": _registered(MODELS),
+    "datasets": _registered(DATASETS),
+    "passes": _registered(PASSES),
+    "samplers": _registered(SAMPLERS),
+    "runtimes": _runtimes,
+    "meters": _meters,
+    "spaces": _spaces,
+    "devices": _devices,
+}

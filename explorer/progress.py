@@ -1,0 +1,124 @@
+"""What a person sees while a study runs: a line a trial on stderr, and a bar below them where stderr is a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+from explorer.config import Experiment
+from explorer.result import Metric, Record
+from explorer.space import Candidate
+
+if TYPE_CHECKING:
+    from explorer.study import Ending
+
+COMPRESSION = ("train", "prune", "finetune", "export", "quantise")
+_UNITS = {"_ips": "/s", "_mj": " mJ", "_ms": " ms", "_mb": " MB", "_w": " W"}
+
+
+class Progress:
+    """The watcher of `explorer.study` that writes to stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        columns = (
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.description}"),
+        )
+        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task = TaskID(0)
+        self._objectives: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if kind is KeyboardInterrupt:
+            self._say("interrupted; what was finished is saved, and the same command continues")
+
+    def begins(self, experiment: Experiment, *, planned: int, records: tuple[Record, ...], note: str) -> None:
+        """Say what is going to happen, and how the lines that follow are to be read."""
+        self._objectives = tuple(objective.metric for objective in experiment.objectives)
+        self._task = self._bar.add_task("starting", total=planned, completed=len(records))
+        axes = " ".join(axis.name for axis in experiment.space.axes)
+        if note:
+            self._say(note)
+        begun = f"continues after {len(records)} of" if records else "explores"
+        self._say(
+            f"{experiment.study}: {begun} {planned} of {experiment.space.size} candidates on {experiment.devices[0]}"
+        )
+        self._say(f"each line: {axes} → {' '.join(self._objectives)}")
+
+    def trial(self, candidate: Candidate) -> None:
+        """Show whose turn it is."""
+        self._bar.update(self._task, description=_values(candidate.params))
+
+    def recorded(self, record: Record, *, done: int, planned: int, eta_s: float) -> None:
+        """One line a record."""
+        self._bar.update(self._task, completed=done)
+        count = f"{done:>{len(str(planned))}}/{planned}"
+        eta = f"  {_duration(eta_s)} left" if done < planned else ""
+        self._say(f"{count}  {_values(record.params)} → {self._outcome(record)}{eta}")
+
+    def note(self, text: str) -> None:
+        """Something out of the ordinary."""
+        self._say(text)
+
+    def _outcome(self, record: Record) -> str:
+        if record.state != "complete":
+            return f"{record.state}: {record.reason.splitlines()[0]}"
+        stars = set(record.evaluation.estimated)
+        told = (brief(name, record.metrics[name]) + "*" * (name in stars) for name in self._objectives)
+        return "  ".join(told)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
+
+
+def brief(name: str, metric: Metric) -> str:
+    """A value in as few characters as make sense: ``0.934``, ``812/s``, ``6.1 mJ``."""
+    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+    return f"{metric.value:.3f}" if not unit and abs(metric.value) <= 1 else f"{metric.value:.3g}{unit}"
+
+
+def summary(ending: Ending) -> str:
+    """What a run did, said at its end."""
+    states = Counter(record.state for record in ending.records)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
+    estimated = any(record.evaluation.estimated for record in ending.records)
+    lines = [f"{ending.reason}; this run: {told}", _compression(ending.records)]
+    lines += ["* estimated from declared watts, not measured"] if estimated else []
+    return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
+
+
+def _compression(records: tuple[Record, ...]) -> str:
+    """How often each stage of compression ran and how often it was found done."""
+    ran, found = Counter[str](), Counter[str]()
+    for record in records:
+        for name, time in record.evaluation.stages.items():
+            (found if time.cached else ran)[name] += 1
+    names = [name for name in COMPRESSION if ran[name] + found[name]]
+    if names and not any(ran[name] for name in names):
+        return f"compression: nothing computed, everything from the cache ({', '.join(names)})"
+    told = ", ".join(f"{name} {ran[name]}" for name in names)
+    return f"compression computed: {told}; the rest from the cache" if told else ""
+
+
+def _values(params: Mapping[str, object]) -> str:
+    return " ".join(map(str, params.values()))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}h{minutes % 60:02d}m" if minutes >= 60 else f"{minutes}m{rest:02d}s"
