@@ -1,0 +1,18 @@
+"""Ways to an agent: whatever gives two byte streams, and says what the far side last complained about."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Protocol
+
+
+class Transport(Protocol):
+    """An agent that was started, at the other end of two byte streams."""
+
+    incoming: BinaryIO
+    outgoing: BinaryIO
+
+    def last_words(self) -> str:
+        """The tail of what the far side printed on stderr, and how it ended if it has."""
+
+    def close(self) -> None:
+        """End the agent and leave nothing behind; may be called twice."""

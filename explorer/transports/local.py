@@ -1,0 +1,75 @@
+"""The agent as a child of this process, over two pipes.
+
+It is started from the same bundle that would be sent to a board, in a session of its own: Ctrl-C in the terminal is
+for the host alone, which then ends the agent in good order. When the host dies, the agent's stdin ends, and the
+agent with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+LAST_WORDS = 4000
+PATIENCE_S = 10
+
+
+class LocalTransport:
+    """A running agent on this machine."""
+
+    def __init__(self, bundle: Path, *, home: Path, plugins: Sequence[str] = (), python: str = sys.executable) -> None:
+        """Start it.
+
+        Raises:
+            OSError: `python` cannot be run.
+        """
+        arguments = [python, "-I", str(bundle), "serve", "--home", str(home)]
+        arguments += [word for plugin in plugins for word in ("--plugin", plugin)]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  open for as long as the agent may complain
+        self._process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        self.incoming = _present(self._process.stdout)
+        self.outgoing = _present(self._process.stdin)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def last_words(self) -> str:
+        if self._errors.closed:
+            return ""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a stream ends a moment before its process does
+            self._process.wait(0.2)
+        size = os.fstat(self._errors.fileno()).st_size
+        text = os.pread(self._errors.fileno(), LAST_WORDS, max(0, size - LAST_WORDS)).decode("utf-8", "replace").strip()
+        status = self._process.poll()
+        ending = "" if status is None else f"the agent ended with status {status}"
+        return "\n".join(part for part in (text, ending) if part)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # a dead agent's pipe cannot be flushed; it is closed all the same
+            self.outgoing.close()
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self.incoming.close()  # waits for a reader in another thread, which is at the end of the stream now
+        self._errors.close()
+
+
+def _present(stream: object) -> BinaryIO:
+    assert stream is not None  # asked for with PIPE
+    return stream  # type: ignore[return-value]
