@@ -19,8 +19,29 @@ class MetricSpec:
 
     summary: str
     better: Direction
-    needs: Literal["", "dataset", "no dataset"] = ""
+    needs: Literal["", "dataset", "no dataset", "module"] = ""
     share: bool = False  # a fraction between 0 and 1
+
+
+@dataclass(frozen=True)
+class Yields:
+    """What decides which metrics an experiment can yield.
+
+    Attributes:
+        dataset: there is one to score outputs by.
+        bare: the network is an ONNX file.
+        extra: further metrics of the dataset, as the file lists them.
+    """
+
+    dataset: bool
+    bare: bool = False
+    extra: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The known metrics that can be had."""
+        possible = {"": True, "dataset": self.dataset, "no dataset": not self.dataset, "module": not self.bare}
+        return [*(name for name, spec in METRICS.items() if possible[spec.needs]), *self.extra]
 
 
 METRICS: Mapping[str, MetricSpec] = {
@@ -36,6 +57,6 @@ METRICS: Mapping[str, MetricSpec] = {
     "energy_net_mj": MetricSpec("energy per sample above the idle machine's, mJ", "min"),
     "power_w": MetricSpec("mean power while running, W", "min"),
     "model_mb": MetricSpec("size of the engine on the device, MB", "min"),
-    "params": MetricSpec("parameters of the network", "min"),
-    "macs": MetricSpec("multiply-accumulates per sample", "min"),
+    "params": MetricSpec("parameters of the network", "min", "module"),
+    "macs": MetricSpec("multiply-accumulates per sample", "min", "module"),
 }

@@ -10,6 +10,7 @@ from explorer.config.document import Document, Where
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
 from explorer.config.find import find
+from explorer.config.metrics import Yields
 from explorer.config.references import is_bare, read_dataset, read_model
 from explorer.config.sections import (
     MeasureSection,
@@ -26,7 +27,7 @@ from explorer.config.spaces import read_space
 from explorer.config.wishes import read_constraints, read_objectives
 from explorer.registry import nearest
 from explorer.search import SAMPLERS
-from explorer.space import COMPRESSION_AXES
+from explorer.space import TRAINING_AXES
 
 LOCAL = "local:"
 TRIALS = 100  # when the file sets no limit
@@ -66,12 +67,12 @@ def _experiment(document: Document) -> Experiment:
     model = read_model(document)
     bare = is_bare(document)
     dataset, extra = read_dataset(document, required=not bare and model is not None)
-    scored = dataset is not None or "dataset" in document.data or not bare
+    yields = Yields(dataset is not None or "dataset" in document.data or not bare, bare, extra)
     space = read_space(document, bare=bare)
     if bare:
         _refuse_compression(document)
-    objectives = read_objectives(document, dataset=scored, extra=extra)
-    constraints = read_constraints(document, dataset=scored, extra=extra)
+    objectives = read_objectives(document, yields)
+    constraints = read_constraints(document, yields)
     study, devices = _study(document), read_devices(document)
     search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
     measure, meter = _measure(document), _meter(document)
@@ -207,8 +208,8 @@ def _meter(document: Document) -> dict[str, Any]:
 def _refuse_compression(document: Document) -> None:
     """A bare ONNX file cannot be pruned or trained: say so wherever the file asks for it."""
     space = document.data.get("space")
-    free = [("space", axis) for axis in COMPRESSION_AXES if isinstance(space, dict) and axis in space]
-    fixed = [(axis,) for axis in COMPRESSION_AXES if document.data.get(axis)]
+    free = [("space", axis) for axis in TRAINING_AXES if isinstance(space, dict) and axis in space]
+    fixed = [(axis,) for axis in TRAINING_AXES if document.data.get(axis)]
     sections = [(name,) for name in ("train", "finetune") if document.data.get(name) is not None]
     for where in (*free, *fixed, *sections):
         what = f"an .onnx file cannot be changed by {where[-1]}: its weights are fixed"
