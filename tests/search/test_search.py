@@ -1,0 +1,120 @@
+"""Ask and tell on finite spaces: distinct, allowed, exhausted exactly, rebuilt from records."""
+
+from __future__ import annotations
+
+import pytest
+
+from explorer.result import Evaluation, Metric, Objective, Record
+from explorer.search import SAMPLERS
+from explorer.search.search import Search, baseline, scaled
+from explorer.space import Axis, Candidate, Rule, Space
+
+SPACE = Space(
+    (
+        Axis("prune_ratio", (0, 0.3, 0.5, 0.7)),
+        Axis("precision", ("int8", "fp32", "bf16")),
+        Axis("runtime", ("onnxruntime", "openvino")),
+        Axis("batch", (1, 4, 16)),
+    ),
+    (Rule({"precision": ("bf16",)}, {"runtime": ("openvino",)}),),
+)
+OBJECTIVES = (Objective("accuracy", "max"), Objective("throughput_ips", "max"), Objective("energy_mj", "min"))
+
+
+def judged(candidate: Candidate, number: int) -> Record:
+    """A made-up board: batch 16 never fits in fp32, pruning 0.7 with int8 fails without a reason."""
+    p = candidate.params
+    ratio = float(p["prune_ratio"])
+    state, constraints = "complete", {"feasible": -1.0}
+    metrics = {
+        "accuracy": Metric(0.95 - 0.4 * ratio**2 - 0.03 * (p["precision"] == "int8")),
+        "throughput_ips": Metric(100 / (1.05 - ratio) * (2 if p["precision"] != "fp32" else 1)),
+        "energy_mj": Metric(10 * (1.05 - ratio)),
+    }
+    if p["precision"] == "fp32" and p["batch"] == 16:
+        state, constraints, metrics = "infeasible", {"feasible": 1.0}, {}
+    if p["precision"] == "int8" and ratio == 0.7:
+        state, constraints, metrics = "failed", {}, {}
+    return Record(number, state, p, "board", "", 1.0, Evaluation(metrics), constraints)  # type: ignore[arg-type]
+
+
+def explored(search: Search, count: int) -> list[Record]:
+    records: list[Record] = []
+    while len(records) < count and (candidate := search.ask()) is not None:
+        records.append(judged(candidate, len(records)))
+        search.tell(candidate, records[-1])
+    return records
+
+
+def start(sampler: str, records: list[Record] | None = None, seed: int = 1) -> Search:
+    return Search(SPACE, OBJECTIVES, sampler=sampler, seed=seed, records=records or [])
+
+
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "nsga2", "random"])
+def test_every_ask_is_a_new_candidate_until_the_space_is_exhausted(sampler: str) -> None:
+    search = start(sampler)
+    records = explored(search, 10_000)
+    keys = [Candidate(record.params).key for record in records]
+    assert len(keys) == len(set(keys)) == SPACE.size == 60
+    assert search.left == 0
+    assert search.ask() is None
+    assert all(SPACE.allows(record.params) for record in records)
+
+
+def test_the_gaussian_process_proposes_distinct_candidates() -> None:
+    keys = [Candidate(record.params).key for record in explored(start("gp"), 14)]
+    assert len(set(keys)) == 14
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
+def test_what_was_tried_before_is_never_asked_again(sampler: str) -> None:
+    before = explored(start(sampler), 25)
+    after = explored(start(sampler, before), 10_000)
+    tried = [Candidate(r.params).key for r in (*before, *after)]
+    assert len(tried) == len(set(tried)) == SPACE.size
+
+
+def test_several_under_way_are_distinct() -> None:
+    search = start("tpe")
+    assert len({search.ask().key for _ in range(20)}) == 20  # type: ignore[union-attr]
+
+
+def test_the_baseline_comes_first_and_only_in_a_new_study() -> None:
+    first = start("tpe").ask()
+    assert first == baseline(SPACE.candidates)
+    assert first is not None
+    assert (first.params["prune_ratio"], first.params["precision"]) == (0, "fp32")
+    resumed = start("tpe", explored(start("tpe"), 5)).ask()
+    assert resumed is not None
+    assert resumed != first
+
+
+def test_equal_seeds_give_equal_studies() -> None:
+    assert explored(start("tpe", seed=3), 30) == explored(start("tpe", seed=3), 30)
+    assert explored(start("tpe", seed=3), 30) != explored(start("tpe", seed=4), 30)
+
+
+def test_constraints_steer_the_search() -> None:
+    """Told as violated constraints, impossible points become rare: random finds them in proportion."""
+    space = Space((Axis("batch", tuple(range(1, 201))), Axis("precision", ("fp32", "int8"))))
+
+    def told(record_of: Candidate) -> Record:
+        broken = int(record_of.params["batch"]) > 60
+        metrics = {} if broken else {"throughput_ips": Metric(float(record_of.params["batch"]))}
+        state = "infeasible" if broken else "complete"
+        return Record(0, state, record_of.params, "b", "", 1.0, Evaluation(metrics), {"fits": 1.0 if broken else -1.0})  # type: ignore[arg-type]
+
+    search = Search(space, (Objective("throughput_ips", "max"),), sampler="tpe", seed=0)
+    broken = 0
+    for _ in range(80):
+        candidate = search.ask()
+        assert candidate is not None
+        search.tell(candidate, told(candidate))
+        broken += int(candidate.params["batch"]) > 60
+    assert broken < 0.7 * 80 * 0.75
+
+
+def test_ratios_are_seen_as_logarithms() -> None:
+    assert scaled("throughput_ips", 100.0) == pytest.approx(4.605, abs=1e-3)
+    assert scaled("accuracy", 0.9) == 0.9
+    assert scaled("energy_mj", 0.0) == 0.0

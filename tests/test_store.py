@@ -1,0 +1,116 @@
+"""The results folder: nothing torn, nothing lost, one writer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from explorer.errors import BadInput
+from explorer.result import Evaluation, Metric, Record, StageTime
+from explorer.store import TRIALS, newest, open_store, read, set_aside
+
+STUDY = {"study": "s", "objectives": [{"metric": "accuracy", "direction": "max"}], "experiment": {}}
+
+
+def record(number: int) -> Record:
+    evaluation = Evaluation(
+        metrics={"accuracy": Metric(0.9, 0.85, 0.95), "params": Metric(10.0)},
+        estimated=("energy_mj",),
+        stages={"prune": StageTime(1.5, True)},
+        artifacts={"engine": "ab" * 32},
+        flags=("unstable",),
+    )
+    params = {"batch": number, "precision": "int8"}
+    return Record(
+        number, "complete", params, "local:", "2026-01-01T00:00:00+00:00", 2.0, evaluation, {"feasible": -0.1}
+    )
+
+
+def write(folder: Path, count: int) -> None:
+    with open_store(folder, STUDY) as store:
+        for number in range(count):
+            store.append(record(number), raw={"series": [number]})
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "s", 3)
+    data = read(tmp_path / "s")
+    assert data.records == tuple(record(n) for n in range(3))
+    assert data.name == "s"
+    assert [o.metric for o in data.objectives] == ["accuracy"]
+    assert json.loads(gzip.decompress((tmp_path / "s" / "raw" / "0002.json.gz").read_bytes())) == {"series": [2]}
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100])
+def test_a_torn_tail_is_passed_over_and_then_cut_off(tmp_path: Path, cut: int) -> None:
+    folder = tmp_path / "s"
+    write(folder, 3)
+    trials = folder / TRIALS
+    trials.write_bytes(trials.read_bytes()[:-cut])
+    assert [r.number for r in read(folder).records] == [0, 1]
+    with open_store(folder, STUDY) as store:
+        assert [r.number for r in store.records] == [0, 1]
+        store.append(record(2))
+    assert [r.number for r in read(folder).records] == [0, 1, 2]
+    assert trials.read_bytes().count(b"\n") == 3
+
+
+def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "s", 2)
+    trials = tmp_path / "s" / TRIALS
+    trials.write_bytes(b"{]\n" + trials.read_bytes())
+    with pytest.raises(BadInput, match=r"trials\.jsonl:1: cannot read this record"):
+        read(tmp_path / "s")
+
+
+def test_a_newer_record_is_refused_in_words(tmp_path: Path) -> None:
+    write(tmp_path / "s", 1)
+    trials = tmp_path / "s" / TRIALS
+    trials.write_text(trials.read_text().replace('"format":1', '"format":99'))
+    with pytest.raises(BadInput, match="newer than 1"):
+        read(tmp_path / "s")
+
+
+def test_not_a_number_never_reaches_the_disk(tmp_path: Path) -> None:
+    with open_store(tmp_path / "s", STUDY) as store:
+        broken = Record(0, "complete", {}, "d", "", 1.0, Evaluation({"accuracy": Metric(float("nan"))}))
+        with pytest.raises(ValueError, match="Out of range float"):
+            store.append(broken)
+    assert read(tmp_path / "s").records == ()
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+    code = f"from explorer.store import open_store\nwith open_store(__import__('pathlib').Path({str(tmp_path)!r}), {STUDY}): pass"
+    with open_store(tmp_path, STUDY):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another run writes to this study" in other.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_newest_is_the_one_written_to_last(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no study yet"):
+        newest(tmp_path)
+    write(tmp_path / "b", 1)
+    write(tmp_path / "a", 1)
+    write(tmp_path / "b", 1)
+    assert newest(tmp_path).name == "b"
+
+
+def test_set_aside_keeps_everything(tmp_path: Path) -> None:
+    assert set_aside(tmp_path / "s") is None
+    write(tmp_path / "s", 2)
+    assert set_aside(tmp_path / "s") == tmp_path / "s.old-1"
+    write(tmp_path / "s", 1)
+    assert set_aside(tmp_path / "s") == tmp_path / "s.old-2"
+    assert len(read(tmp_path / "s.old-1").records) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot write the results folder"), open_store(tmp_path / "file" / "s", STUDY):
+        pass
