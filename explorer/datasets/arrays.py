@@ -38,7 +38,8 @@ class ArraySamples:
 
     def draw(self, indices: NDArray[np.integer[Any]], rng: np.random.Generator) -> Floats:
         """The inputs at `indices`; `rng` is not needed, what is drawn is what is stored."""
-        return self.inputs[indices]
+        chosen: Floats = self.inputs[indices]
+        return chosen
 
 
 class ArrayDataset:
@@ -113,7 +114,9 @@ def _samples(inputs: ArrayLike, labels: ArrayLike, split: str) -> ArraySamples:
     x, y = np.asarray(inputs, dtype=np.float32), np.asarray(labels)
     seen = f"{split}_x {x.shape} {x.dtype}, {split}_y {y.shape} {y.dtype}"
     if x.ndim < 2 or y.shape != x.shape[:1] or not len(y):
-        raise BadInput(Problem(f"{split}_x and {split}_y do not fit together", seen=seen, allowed="x [N, …] and y [N], N ≥ 1"))
+        raise BadInput(
+            Problem(f"{split}_x and {split}_y do not fit together", seen=seen, allowed="x [N, …] and y [N], N ≥ 1")
+        )
     if not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
         raise BadInput(Problem(f"{split}_y are no classes", seen=seen, allowed="integers from 0"))
     if not np.isfinite(x).all():

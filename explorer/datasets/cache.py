@@ -1,7 +1,7 @@
 """Generated and pre-treated arrays, kept on disk: made once, by whichever process comes first.
 
-    <cache>/datasets/<name>/<key>.npy      present only when whole
-    <cache>/datasets/<name>/<key>.lock     held by the process that makes it
+<cache>/datasets/<name>/<key>/*.npy    present only when whole
+<cache>/datasets/<name>/<key>.lock     held by the process that makes them
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,36 +27,40 @@ def key_of(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def cached(name: str, key: str, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """The array kept under `name` and `key`, mapped read-only; made and kept first where it is not there yet.
+def cached(name: str, key: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The arrays kept under `name` and `key`, mapped read-only; made and kept first where they are not there yet.
 
-    Several processes may ask at once: one makes it, the others wait for it.
+    Several processes may ask at once: one makes them, the others wait for it.
 
     Raises:
-        BadInput: the cache cannot be written, or the file in it cannot be read.
+        BadInput: the cache cannot be written, or a file in it cannot be read.
     """
-    path = cache_root() / "datasets" / name / f"{key}.npy"
-    if not path.exists():
+    folder = cache_root() / "datasets" / name / key
+    if not folder.exists():
         try:
-            _fill(path, make)
+            _fill(folder, make)
         except OSError as error:
             hint = "choose another place with the environment variable EXPLORER_CACHE"
-            raise BadInput(Problem("cannot write the cache", file=path, seen=str(error.strerror), hint=hint)) from error
+            raise BadInput(Problem("cannot write the cache", file=folder, seen=str(error), hint=hint)) from error
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
     except (OSError, ValueError) as error:
-        raise BadInput(Problem("cannot read a cached array", file=path, seen=str(error), hint="delete that file and try again")) from error
+        hint = "delete that folder and try again"
+        raise BadInput(Problem("cannot read cached arrays", file=folder, seen=str(error), hint=hint)) from error
 
 
-def _fill(path: Path, make: Callable[[], NDArray[Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
+def _fill(folder: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a kill
-        if path.exists():
+        if folder.exists():
             return
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.save(file, make(), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
+        part.mkdir()
+        for name, array in make().items():
+            with (part / f"{name}.npy").open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+        part.rename(folder)

@@ -1,7 +1,8 @@
 """From a segmented frame to what a gait network sees: cropped, scaled to 64 rows, centred, cut to 44 columns.
 
-The steps are GaitSet's (and OpenGait's): drop frames with hardly any pixels; crop to the rows that hold some; scale to 64 rows with cubic
-interpolation; take 32 columns to each side of the column that halves the silhouette's mass. At load 10 columns are cut off each side.
+The steps are GaitSet's (and OpenGait's): drop frames with hardly any pixels; crop to the rows that hold some; scale
+to 64 rows with cubic interpolation; take 32 columns to each side of the column that halves the silhouette's mass. At
+load 10 columns are cut off each side.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def _scale(frame: Pixels) -> Pixels:
     rows, columns = frame.shape
     width = max(1, columns * HEIGHT // rows)
     scaled = _cubic(HEIGHT, rows) @ frame.astype(np.float32) @ _cubic(width, columns).T
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return pixels
 
 
 @lru_cache(maxsize=4096)

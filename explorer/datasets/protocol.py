@@ -1,8 +1,9 @@
 """The gait protocol: enrol some sequences, probe with the others, count who is recognised first (rank-1).
 
-For each pair of a probe view and a gallery view, a probe is recognised when its nearest gallery sequence of that view, by
-Euclidean distance between flattened embeddings, is of the same subject. Two summaries for each walking condition: the mean over all
-pairs ("identical view included") and the mean over the pairs of different views. CASIA-B: gallery nm-01…04, probes nm-05…06, bg, cl.
+For each pair of a probe view and a gallery view, a probe is recognised when its nearest gallery sequence of that
+view, by Euclidean distance between flattened embeddings, is of the same subject. Two summaries for each walking
+condition: the mean over all pairs ("identical view included") and the mean over the pairs of different views.
+CASIA-B: gallery nm-01…04, probes nm-05…06, bg, cl.
 
 Intervals are bootstrapped over subjects, not over probes: the probes of one subject stand or fall together.
 """
@@ -68,7 +69,9 @@ class Rank1:
         return Metric(value, *_interval(hits[tested], tries[tested]))
 
 
-def rank1(embeddings: Floats, walks: Sequence[Walk], *, probes: Sequence[str], gallery: Sequence[str] = GALLERY) -> Rank1:
+def rank1(
+    embeddings: Floats, walks: Sequence[Walk], *, probes: Sequence[str], gallery: Sequence[str] = GALLERY
+) -> Rank1:
     """Count the recognised probes.
 
     An embedding with a value that is not finite is never recognised, and recognises nobody.
@@ -80,27 +83,28 @@ def rank1(embeddings: Floats, walks: Sequence[Walk], *, probes: Sequence[str], g
         gallery: kinds that are enrolled.
     """
     vectors = np.asarray(embeddings, dtype=np.float32).reshape(len(walks), -1)
-    sound = np.isfinite(vectors).all(axis=1)
+    sound = np.asarray(np.isfinite(vectors).all(axis=1))
     vectors = np.where(sound[:, None], vectors, 0)
     views = tuple(sorted({walk.view for walk in walks}))
     subjects = sorted({walk.subject for walk in walks})
     asked = np.array([i for i, walk in enumerate(walks) if walk.kind in probes], dtype=np.int64)
-    who = np.array([subjects.index(walk.subject) for walk in walks])
-    seen_from = np.array([views.index(walk.view) for walk in walks])
-    hits, tries = np.zeros((2, len(subjects), len(views), len(views)))
+    who = np.array([subjects.index(walk.subject) for walk in walks], dtype=np.int64)
+    seen_from = np.array([views.index(walk.view) for walk in walks], dtype=np.int64)
+    hits, tries = (np.zeros((len(subjects), len(views), len(views))) for _ in range(2))
     for column, view in enumerate(views):
         enrolled = [i for i, walk in enumerate(walks) if walk.kind in gallery and walk.view == view and sound[i]]
         if not enrolled or not len(asked):
             continue
         nearest = np.asarray(enrolled)[_nearest(vectors[asked], vectors[enrolled])]
         right = (who[nearest] == who[asked]) & sound[asked]
-        np.add.at(hits, (who[asked], seen_from[asked], column), right)
-        np.add.at(tries, (who[asked], seen_from[asked], column), 1)
+        np.add.at(hits[:, :, column], (who[asked], seen_from[asked]), right)
+        np.add.at(tries[:, :, column], (who[asked], seen_from[asked]), 1)
     return Rank1(views, hits, tries)
 
 
 def score(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Metric]:
-    """The protocol's metrics: ``accuracy`` (nm, identical view excluded), ``accuracy_bg``, ``accuracy_cl``, each also ``…_identical``.
+    """The protocol's metrics: ``accuracy`` (nm, identical view excluded), ``accuracy_bg``, ``accuracy_cl``, each also
+    ``…_identical``.
 
     With a single view there is no pair of different views; ``accuracy`` then is the rank-1 within that view.
 

@@ -1,9 +1,9 @@
 """What a dataset owes the program. Protocols, not base classes: your own needs to import nothing of ours.
 
-    training()      random access to the training split, for training, pruning and fine-tuning
-    calibration(n)  fixed inputs of the training split, from which a quantiser learns its ranges
-    evaluation()    fixed test inputs: they are sent to the device, which returns its outputs
-    score(outputs)  what those outputs are worth, by the dataset's own protocol
+training()      random access to the training split, for training, pruning and fine-tuning
+calibration(n)  fixed inputs of the training split, from which a quantiser learns its ranges
+evaluation()    fixed test inputs: they are sent to the device, which returns its outputs
+score(outputs)  what those outputs are worth, by the dataset's own protocol
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Samples(Protocol):
         ...
 
     def draw(self, indices: NDArray[np.integer[Any]], rng: np.random.Generator) -> Floats:
-        """The inputs at `indices`, shape [len(indices), *sample_shape]; random frames and augmentation use `rng` alone."""
+        """The inputs at `indices`, shape [len(indices), *sample_shape]; random frames and augmentation use `rng`
+        alone.
+        """
         ...
 
 
@@ -60,7 +62,9 @@ class Dataset(Protocol):
         ...
 
     def score(self, outputs: Floats) -> dict[str, Metric]:
-        """Metrics of the outputs for `evaluation()`, first axis M; holds at least ``accuracy`` (0–1, with 95 % interval)."""
+        """Metrics of the outputs for `evaluation()`, first axis M; holds at least ``accuracy`` (0–1, with 95 %
+        interval).
+        """
         ...
 
     def fingerprint(self) -> str:

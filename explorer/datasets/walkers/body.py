@@ -1,7 +1,7 @@
 """Who a walker is: proportions and manner of walking; how one walk differs from the next; what is carried and worn.
 
-Lengths are fractions of the body's height, angles radians. A silhouette is scaled to one height before anybody looks at it, so that
-only proportions tell people apart, never how tall they are.
+Lengths are fractions of the body's height, angles radians. A silhouette is scaled to one height before anybody looks
+at it, so that only proportions tell people apart, never how tall they are.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Walker:
     def on_a_day(self, rng: np.random.Generator, amount: float) -> Walker:
         """The same person in another walk: every trait moved by a normal deviate of `amount` half ranges."""
         moved = {
-            field.name: getattr(self, field.name) + amount * TRAITS[field.name][1] * rng.standard_normal() for field in fields(self)
+            field.name: getattr(self, field.name) + amount * TRAITS[field.name][1] * rng.standard_normal()
+            for field in fields(self)
         }
         return replace(self, **moved)
 
@@ -124,5 +125,7 @@ def outfit(condition: Condition, rng: np.random.Generator) -> Outfit:
             return Outfit(handbag=rng.uniform(0.045, 0.070), bag_drop=rng.uniform(0.03, 0.09))
         case _:
             return Outfit(
-                coat=rng.uniform(0.012, 0.024), coat_length=rng.uniform(0.06, 0.24), coat_flare=rng.uniform(0.005, 0.030)
+                coat=rng.uniform(0.012, 0.024),
+                coat_length=rng.uniform(0.06, 0.24),
+                coat_flare=rng.uniform(0.005, 0.030),
             )

@@ -1,7 +1,7 @@
 """From capsules in space to capsules in an image: eleven cameras around the walker, as in CASIA-B.
 
-View 0 is seen from the front, 90 from the walker's left, 180 from behind. The cameras stand a few body heights away, so that what is
-nearer looks a little larger: the view from behind is no mirror image of the one from the front.
+View 0 is seen from the front, 90 from the walker's left, 180 from behind. The cameras stand a few body heights away,
+so that what is nearer looks a little larger: the view from behind is no mirror image of the one from the front.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ EYE_HEIGHT = 0.75  # of the camera, in body heights
 
 @dataclass(frozen=True)
 class Outlines:
-    """Tapered capsules in image coordinates (x to the right, y DOWN, in body heights; 0, 0 on the floor below the walker).
+    """Tapered capsules in image coordinates (x to the right, y DOWN, in body heights; 0, 0 on the floor below the
+    walker).
 
-    `a` and `b` are [frames, parts, 2], `radius_a` and `radius_b` [frames, parts]; `nearness` [frames, parts] grows towards
-    the camera.
+    `a` and `b` are [frames, parts, 2], `radius_a` and `radius_b` [frames, parts]; `nearness` [frames, parts] grows
+    towards the camera.
     """
 
     a: Array

@@ -51,7 +51,8 @@ class Options:
 class Walkers:
     """A crowd of procedural walkers with CASIA-B's protocol: other people are tested on than learnt from.
 
-    Each test subject walks ten times: nm-01…06, bg-01…02 (a backpack or a bag), cl-01…02 (a coat), each seen from every view.
+    Each test subject walks ten times: nm-01…06, bg-01…02 (a backpack or a bag), cl-01…02 (a coat), each seen from
+    every view.
 
     Args:
         modality: ``silhouette`` [frames, 64, 44] in 0…1, or ``flow`` [2, frames, 60, 60], ±1 for ±3 pixels a frame.
@@ -136,7 +137,9 @@ class Walkers:
         return as_inputs(self._stored(TEST), self.options.modality)
 
     def score(self, outputs: Floats) -> dict[str, Metric]:
-        """Rank-1 by the gait protocol; flow embeddings are scaled to unit length first, as published for the flow networks."""
+        """Rank-1 by the gait protocol; flow embeddings are scaled to unit length first, as published for the
+        flow networks.
+        """
         return protocol.score(unit(outputs) if self.options.modality == "flow" else outputs, self.walks)
 
     def fingerprint(self) -> str:
@@ -147,10 +150,15 @@ class Walkers:
         walks = self.training_walks if split == TRAIN else self.walks
         frames = self.options.frames_train if split == TRAIN else self.options.frames
         said = asdict(self.options)
-        for foreign in ("subjects_test", "frames") if split == TRAIN else ("subjects_train", "sequences_train", "frames_train"):
+        for foreign in (
+            ("subjects_test", "frames") if split == TRAIN else ("subjects_train", "sequences_train", "frames_train")
+        ):
             del said[foreign]
         key = key_of({**said, "split": split, "drawn": frames, "generator": GENERATOR})
-        return cached("walkers", key, lambda: np.stack([film(walk, split, frames, self.options) for walk in walks]))
+        films = cached(
+            "walkers", key, lambda: {"films": np.stack([film(walk, split, frames, self.options) for walk in walks])}
+        )
+        return films["films"]
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,7 @@ class TrainingCrowd:
 
 def as_inputs(stored: NDArray[Any], modality: str) -> Floats:
     """What is stored as small integers, as the network takes it."""
-    return stored.astype(np.float32) / np.float32(flow.LEVELS if modality == "flow" else 255)
+    return np.asarray(stored.astype(np.float32) / np.float32(flow.LEVELS if modality == "flow" else 255))
 
 
 def unit(outputs: Floats) -> Floats:
@@ -185,8 +193,8 @@ def unit(outputs: Floats) -> Floats:
 def film(walk: Walk, split: int, frames: int, options: Options) -> NDArray[Any]:
     """One sequence: silhouettes [frames, 64, 44] uint8, or flow [2, frames, 60, 60] int8.
 
-    Who walks depends on seed, split and subject; the walk on its kind too; the camera's flaws also on the view. So all views show
-    the same walk, and more subjects or views leave those that are there as they are.
+    Who walks depends on seed, split and subject; the walk on its kind too; the camera's flaws also on the view. So
+    all views show the same walk, and more subjects or views leave those that are there as they are.
     """
     condition = cast(Condition, walk.condition)
     person = (options.seed, split, walk.subject)
@@ -210,21 +218,39 @@ def film(walk: Walk, split: int, frames: int, options: Options) -> NDArray[Any]:
 def _check(options: Options, conditions: Sequence[str]) -> None:
     at_least = {"subjects_train": 2, "subjects_test": 2, "sequences_train": 1, "frames": 1, "seed": 0}
     problems = [
-        Problem(f"{name} is too small", path=f"dataset.{name}", seen=repr(getattr(options, name)), allowed=f"{least} or more")
+        Problem(
+            f"{name} is too small",
+            path=f"dataset.{name}",
+            seen=repr(getattr(options, name)),
+            allowed=f"{least} or more",
+        )
         for name, least in at_least.items()
         if not isinstance(getattr(options, name), int) or getattr(options, name) < least
     ]
     if options.modality not in ("silhouette", "flow"):
         problems.append(
-            Problem("unknown modality", path="dataset.modality", seen=repr(options.modality), allowed="silhouette, flow")
+            Problem(
+                "unknown modality", path="dataset.modality", seen=repr(options.modality), allowed="silhouette, flow"
+            )
         )
     if strange := [c for c in conditions if c not in CONDITIONS]:
         problems.append(
-            Problem("unknown condition", path="dataset.conditions", seen=", ".join(strange), allowed=", ".join(CONDITIONS))
+            Problem(
+                "unknown condition", path="dataset.conditions", seen=", ".join(strange), allowed=", ".join(CONDITIONS)
+            )
         )
-    if not options.views or len(set(options.views)) < len(options.views) or any(not 0 <= v <= 180 for v in options.views):
+    if (
+        not options.views
+        or len(set(options.views)) < len(options.views)
+        or any(not 0 <= v <= 180 for v in options.views)
+    ):
         problems.append(
-            Problem("no usable views", path="dataset.views", seen=str(list(options.views)), allowed="distinct degrees of 0…180")
+            Problem(
+                "no usable views",
+                path="dataset.views",
+                seen=str(list(options.views)),
+                allowed="distinct degrees of 0…180",
+            )
         )
     if not problems and options.frames_train < options.frames:
         problems.append(

@@ -1,6 +1,7 @@
 """Optical flow of a walker, from the limbs' own motion: no images are compared, the true motion is known.
 
-Each pixel belongs to the part drawn last over it; where it moves follows from how that part's two ends move. Then the flaws of a flow
+Each pixel belongs to the part drawn last over it; where it moves follows from how that part's two ends move. Then the
+flaws of a flow
 estimator: blur, noise, and motion found where nothing moves.
 """
 
@@ -36,7 +37,8 @@ def draw(now: Outlines, soon: Outlines, rng: np.random.Generator, *, noise: floa
     flow = _motion(owners, a, b, a_soon - a, b_soon - b)
     if noise > 0:
         flow = _estimated(flow, rng, noise)
-    return np.clip(np.rint(flow * (LEVELS / FULL_SCALE)), -LEVELS, LEVELS).astype(np.int8)
+    stored: Flow = np.clip(np.rint(flow * (LEVELS / FULL_SCALE)), -LEVELS, LEVELS).astype(np.int8)
+    return stored
 
 
 def _owners(a: NDArray[np.float64], b: NDArray[np.float64], now: Outlines, frame: int) -> NDArray[np.uint8]:
@@ -56,7 +58,9 @@ def _motion(
     move_a: NDArray[np.float64],
     move_b: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Motion of each pixel, [2, frames, rows, columns]: that of its part's end a, blending into that of end b along the part."""
+    """Motion of each pixel, [2, frames, rows, columns]: that of its part's end a, blending into that of end b
+    along the part.
+    """
     frame, row, column = np.nonzero(owners)
     part = owners[frame, row, column] - 1
     axis = (b - a)[frame, part]
@@ -70,7 +74,7 @@ def _motion(
 def _estimated(flow: NDArray[np.float32], rng: np.random.Generator, noise: float) -> NDArray[np.float32]:
     blurred = flow.copy()
     for axis in (2, 3):
-        blurred = (np.roll(blurred, 1, axis) + blurred + np.roll(blurred, -1, axis)) / 3
+        blurred = (np.roll(blurred, 1, axis) + blurred + np.roll(blurred, -1, axis)) / np.float32(3)
     grain = rng.standard_normal(flow.shape, np.float32)
     moving = np.abs(blurred).max(axis=0) > 0.05
     return np.asarray(blurred + noise * grain * np.where(moving, 0.22, 0.03), np.float32)

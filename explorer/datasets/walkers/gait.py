@@ -1,9 +1,10 @@
 """Where a walker's limbs are at each moment: a body of tapered capsules.
 
-Axes: x the way one walks, y to the left, z up; the origin on the floor below the pelvis. A gait cycle is one phase turn; at phase 0
-the left heel strikes, from 0 to pi the left leg carries, from pi to 2 pi it swings; the right leg is half a turn behind.
-The angle curves are smooth stand-ins for the sagittal hip, knee and ankle curves of Winter, "Biomechanics and Motor Control of Human
-Movement": hip near a cosine, knee bent most in mid-swing, ankle pushing off at the end of the carrying phase.
+Axes: x the way one walks, y to the left, z up; the origin on the floor below the pelvis. A gait cycle is one phase
+turn; at phase 0 the left heel strikes, from 0 to pi the left leg carries, from pi to 2 pi it swings; the right leg is
+half a turn behind. The angle curves are smooth stand-ins for the sagittal hip, knee and ankle curves of Winter,
+"Biomechanics and Motor Control of Human Movement": hip near a cosine, knee bent most in mid-swing, ankle pushing off
+at the end of the carrying phase.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class _Parts:
 
     def done(self) -> Capsules:
         radii = np.array(self._radii)
-        return Capsules(np.stack([a for a, _ in self._ends], 1), np.stack([b for _, b in self._ends], 1), radii[:, 0], radii[:, 1])
+        return Capsules(
+            np.stack([a for a, _ in self._ends], 1), np.stack([b for _, b in self._ends], 1), radii[:, 0], radii[:, 1]
+        )
 
 
 def capsules(walker: Walker, phase: Array, *, outfit: Outfit) -> Capsules:
@@ -68,8 +71,12 @@ def _leg(walker: Walker, phase: Array, side: float) -> tuple[Array, Array, Array
     """Hip, knee, ankle and toe of one leg, relative to the pelvis."""
     turned = np.mod(phase, 2 * np.pi)
     hip_angle = walker.stride * np.cos(turned) + 0.08
-    knee_angle = 0.08 + walker.knee * _bump(turned, 1.42 * np.pi, 0.62) + 0.18 * walker.knee * _bump(turned, 0.3 * np.pi, 0.45)
-    ankle_angle = 0.25 * _bump(turned, 2 * np.pi, 0.5) + 0.25 * _bump(turned, 0, 0.5) - 0.75 * _bump(turned, 1.12 * np.pi, 0.42)
+    knee_angle = (
+        0.08 + walker.knee * _bump(turned, 1.42 * np.pi, 0.62) + 0.18 * walker.knee * _bump(turned, 0.3 * np.pi, 0.45)
+    )
+    ankle_angle = (
+        0.25 * _bump(turned, 2 * np.pi, 0.5) + 0.25 * _bump(turned, 0, 0.5) - 0.75 * _bump(turned, 1.12 * np.pi, 0.42)
+    )
     thigh, shank = walker.legs * walker.thigh_share, walker.legs * (1 - walker.thigh_share)
     hip = _steady(phase, 0, side * 0.8 * walker.hips, 0)
     knee = hip + _swing(hip_angle, thigh, -side * (walker.hips * 0.8 - walker.step_width) * 0.5)
@@ -106,7 +113,12 @@ def _add_torso(parts: _Parts, walker: Walker, pelvis: Array, chest: Array, phase
         shoulder = chest + side * walker.shoulders * across - [0, 0, 0.02]
         flank = waist + side * (0.25 * walker.shoulders + 0.25 * walker.hips) * across
         hip = pelvis + [0, side * 0.6 * walker.hips, 0]
-        parts.add(chest + side * 0.6 * walker.shoulders * across - [0, 0, 0.03], flank, 0.75 * depth + coat, 0.8 * depth + coat)
+        parts.add(
+            chest + side * 0.6 * walker.shoulders * across - [0, 0, 0.03],
+            flank,
+            0.75 * depth + coat,
+            0.8 * depth + coat,
+        )
         parts.add(flank, hip, 0.8 * depth + coat, 0.85 * depth + coat)
         parts.add(chest, shoulder, 0.035 + 0.5 * coat, walker.arm_girth + 0.010 + coat)
         _add_arm(parts, walker, shoulder, phase + (np.pi if side > 0 else 0.0), side, outfit)
@@ -129,7 +141,9 @@ def _add_arm(parts: _Parts, walker: Walker, shoulder: Array, phase: Array, side:
     parts.add(wrist, hand, 0.018, 0.014)
     if loaded:
         bag = hand - [0, 0, outfit.bag_drop + outfit.handbag]
-        parts.add(bag - [0.4 * outfit.handbag, 0, 0], bag + [0.4 * outfit.handbag, 0, 0], outfit.handbag, outfit.handbag)
+        parts.add(
+            bag - [0.4 * outfit.handbag, 0, 0], bag + [0.4 * outfit.handbag, 0, 0], outfit.handbag, outfit.handbag
+        )
 
 
 def _add_head(parts: _Parts, walker: Walker, chest: Array) -> None:
@@ -141,7 +155,9 @@ def _add_head(parts: _Parts, walker: Walker, chest: Array) -> None:
     parts.add(crown + [-0.012, 0, walker.hair_top], crown + [-0.022, 0, 0], 0.9 * walker.head, 0.92 * walker.head)
     if walker.hair_length > 0:
         behind = crown + [-0.55 * walker.head, 0, 0]
-        parts.add(behind, behind - [0.01, 0, walker.hair_length + 0.5 * walker.head], walker.hair_girth, walker.hair_girth)
+        parts.add(
+            behind, behind - [0.01, 0, walker.hair_length + 0.5 * walker.head], walker.hair_girth, walker.hair_girth
+        )
 
 
 def _swing(angle: Array, length: float, sideways: float) -> Array:

@@ -1,7 +1,7 @@
 """Silhouettes of a walker as a segmenter would give them: drawn, then damaged.
 
-The flaws: an outline that is a little too fat or too thin, holes, limbs bitten off at the edge, specks of shadow near the floor, and
-now and then something that stands in front of the walker.
+The flaws: an outline that is a little too fat or too thin, holes, limbs bitten off at the edge, specks of shadow near
+the floor, and now and then something that stands in front of the walker.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ Pixels = NDArray[np.uint8]
 
 
 def draw(
-    outlines: Outlines, rng: np.random.Generator, *, size: tuple[int, int] = (112, 112), height: int = 88, noise: float = 1.0
+    outlines: Outlines,
+    rng: np.random.Generator,
+    *,
+    size: tuple[int, int] = (112, 112),
+    height: int = 88,
+    noise: float = 1.0,
 ) -> Pixels:
     """Silhouettes, 0 or 255, [frames, rows, columns].
 
@@ -31,7 +36,7 @@ def draw(
     origin = np.array([columns / 2, rows - (rows - height) / 2])
     a, b = outlines.a * height + origin, outlines.b * height + origin
     fatter = noise * 0.004 * height * rng.standard_normal()
-    radii = (outlines.radius_a * height + fatter, outlines.radius_b * height + fatter)
+    radii = [np.maximum(radius * height + fatter, 0.5) for radius in (outlines.radius_a, outlines.radius_b)]
     frames = range(len(a))
     return np.stack([_frame(size, a[t], b[t], radii[0][t], radii[1][t], rng, noise * height) for t in frames])
 
@@ -54,7 +59,9 @@ def _frame(
     return np.asarray(image)
 
 
-def capsule(pen: ImageDraw.ImageDraw, a: list[float], b: list[float], radius_a: float, radius_b: float, ink: int) -> None:
+def capsule(
+    pen: ImageDraw.ImageDraw, a: list[float], b: list[float], radius_a: float, radius_b: float, ink: int
+) -> None:
     """Fill a tapered capsule: two discs and the quadrilateral between them."""
     (ax, ay), (bx, by) = a, b
     length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5
