@@ -35,7 +35,7 @@ from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Record, State
 from explorer.search.search import Search
 from explorer.space import Candidate
-from explorer.store import Store, open_store, read_study, set_aside
+from explorer.store import Store, open_store, read, read_study, set_aside
 
 # Candidates asked ahead, so that the host compresses the next one while the device is busy with this one.
 AHEAD = 2
@@ -94,6 +94,10 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     folder = results / experiment.study
     aside = set_aside(folder) if fresh else None
     _refuse_other(folder, experiment)
+    before = read(folder).records if (folder / "study.json").exists() else ()
+    if reason := _why_done(experiment, len(before), spent_s=sum(record.seconds for record in before)):
+        watcher.begins(experiment, planned=len(before), records=before, note="")  # no device is needed to say so
+        return Ending(reason, folder, ())
     artifacts = Artifacts(cache)
     dataset = open_dataset(experiment)
     with _bench(experiment, dataset, artifacts) as bench, open_store(folder, _described(experiment, bench)) as store:
@@ -147,6 +151,18 @@ def _refuse_other(folder: Path, experiment: Experiment) -> None:
         raise BadInput(Problem("this folder belongs to another experiment", file=folder, seen=seen, hint=hint))
 
 
+def _why_done(experiment: Experiment, done: int, *, spent_s: float) -> str:
+    """Why a study with so many candidates done has nothing left to do; empty when it has."""
+    budget = experiment.search
+    if done >= experiment.space.size:
+        return f"the space is exhausted: all {done} candidates are tried"
+    if budget.seconds is not None and spent_s >= budget.seconds:
+        return "the time is up"
+    return (
+        f"the budget of {budget.trials} trials is spent" if budget.trials is not None and done >= budget.trials else ""
+    )
+
+
 def _described(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     return {
         "study": experiment.study,
@@ -197,15 +213,13 @@ class _Loop:
         return not enough and not self._out_of_time() and self._search.left > 0
 
     def _out_of_time(self) -> bool:
-        spent = self._spent_before_s + time.monotonic() - self._started
-        return self._budget.seconds is not None and spent >= self._budget.seconds
+        return self._budget.seconds is not None and self._spent_s() >= self._budget.seconds
+
+    def _spent_s(self) -> float:
+        return self._spent_before_s + time.monotonic() - self._started
 
     def _why_stopped(self) -> str:
-        if self._search.left == 0:
-            return f"the space is exhausted: all {self._done} candidates are tried"
-        if self._out_of_time():
-            return "the time is up"
-        return f"the budget of {self._budget.trials} trials is spent"
+        return _why_done(self._bench.experiment, self._done, spent_s=self._spent_s())
 
     def _begin(self) -> _Turn:
         """Ask for a candidate and let its network be made; what the device cannot run costs no work."""
