@@ -15,8 +15,7 @@ Params = Mapping[str, Value]
 TRAINING_AXES = ("prune_ratio", "round_to", "finetune_epochs")  # change weights: they need a module, not a file
 QUANTISATION_AXES = ("calibration_method", "weight_type", "weight_scale", "weight_range", "activation_range")
 COMPRESSION_AXES = (*TRAINING_AXES, *QUANTISATION_AXES)
-# Of these, the ones that change nothing while nothing is pruned.
-IDLE_UNPRUNED = ("round_to", "finetune_epochs")
+IDLE_UNPRUNED = ("round_to", "finetune_epochs")  # change nothing while nothing is pruned
 DEPLOYMENT_AXES = ("precision", "runtime", "batch", "threads", "placement", "power_mode", "streams")
 
 
@@ -80,10 +79,13 @@ class Candidate:
         return {name: value for name, value in self.all.items() if name not in COMPRESSION_AXES}
 
     @property
-    def effect(self) -> tuple[Value, ...]:
-        """What is really done: candidates that differ only in how a cut that is not made would be healed are one."""
-        idle = IDLE_UNPRUNED if self.all.get("prune_ratio") == 0 else ()
-        return tuple(self.params[name] for name in sorted(self.params) if name not in idle)
+    def effect(self) -> tuple[tuple[str, Value], ...]:
+        """What is really done: how to heal a cut that is not made, or reach an int8 not wanted, is no choice."""
+        everything = self.all
+        unpruned = IDLE_UNPRUNED if everything.get("prune_ratio") == 0 else ()
+        unquantised = QUANTISATION_AXES if everything.get("precision", "int8") != "int8" else ()
+        idle = {*unpruned, *unquantised}
+        return tuple((name, self.params[name]) for name in sorted(self.params) if name not in idle)
 
     @property
     def key(self) -> tuple[Value, ...]:
@@ -110,7 +112,7 @@ class Space:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every allowed candidate, in the order of the axes as written (the last varies fastest)."""
-        found: dict[tuple[Value, ...], Candidate] = {}
+        found: dict[Any, Candidate] = {}
         for candidate in self.walk():
             found.setdefault(candidate.effect, candidate)
         return tuple(found.values())

@@ -1,14 +1,15 @@
 """Space files: YAML in, a checked and frozen `Experiment` out; every problem at once, with its line.
 
-find ──► document ──► reader ──► Experiment
-         (YAML with     │ references   model, dataset, files
-          its lines)    │ spaces       axes, rules
-                        │ wishes       objectives, constraints
-                        └ sections     the rest, by pydantic
+lookup ──► document ──► reader ──► Experiment
+           YAML with      │ references       model, dataset, files
+           its lines      │ space_section    axes, rules
+                          │ wishes           objectives, constraints
+                          └ sections         the rest, by pydantic
 """
 
 from __future__ import annotations
 
+from explorer.config.command_line import override
 from explorer.config.experiment import (
     DatasetRef,
     Experiment,
@@ -18,8 +19,7 @@ from explorer.config.experiment import (
     SearchPlan,
     differences,
 )
-from explorer.config.find import find, spaces
-from explorer.config.override import override
+from explorer.config.lookup import find, spaces
 from explorer.config.reader import load
 from explorer.config.schema import json_schema
 

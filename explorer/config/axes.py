@@ -113,7 +113,7 @@ _ALL = (
     ),
     AxisSpec(
         "calibration_method",
-        "How int8 finds the range of an activation. Of int8 only, as the four below; the runtime's recipe when left out.",
+        "How int8 finds the range of an activation. The runtime's recipe decides when left out.",
         "word",
         words=("minmax", "entropy", "percentile"),
         example=("minmax", "percentile"),

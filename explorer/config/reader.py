@@ -9,7 +9,7 @@ from explorer.config.axes import AXES
 from explorer.config.document import Document, Where
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
-from explorer.config.find import find
+from explorer.config.lookup import find
 from explorer.config.metrics import Yields
 from explorer.config.references import is_bare, read_dataset, read_model
 from explorer.config.sections import (
@@ -23,7 +23,7 @@ from explorer.config.sections import (
     seconds_of,
 )
 from explorer.config.shape import shaped, shaped_as, shown, unknown_key
-from explorer.config.spaces import read_space
+from explorer.config.space_section import read_space
 from explorer.config.wishes import read_constraints, read_objectives
 from explorer.registry import nearest
 from explorer.search import SAMPLERS
@@ -199,10 +199,7 @@ def _measure(document: Document) -> MeasurePlan:
 
 
 def _meter(document: Document) -> dict[str, Any]:
-    section = _section(document, "meter", MeterSection)
-    if (section.idle_w is None) != (section.busy_core_w is None):
-        document.complain("a declared meter needs both idle_w and busy_core_w", ("meter",))
-    return section.model_dump(exclude_unset=True)
+    return _section(document, "meter", MeterSection).model_dump(exclude_unset=True)
 
 
 def _refuse_compression(document: Document) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _DURATION = r"(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?"
@@ -36,7 +36,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 StudyName = Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
-Duration = Annotated[str, AfterValidator(_duration), Field(pattern=rf"^{_DURATION}$")]
+Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION}$"})]
 
 
 class Section(BaseModel):

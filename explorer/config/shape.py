@@ -72,7 +72,7 @@ def _complain(details: dict[str, Any], kind: Any, document: Document, where: Whe
             place,
             seen=seen,
             allowed=", ".join(words),
-            hint=nearest(seen, words),
+            hint=nearest(str(details["input"]), words),
         )
     elif problem == "value_error":
         document.complain("not a value that can stand here", place, seen=seen, allowed=str(context["error"]))
