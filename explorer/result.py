@@ -95,7 +95,9 @@ class Evaluation:
     stages: Mapping[str, StageTime] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)  # kind → sha256
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
-    raw: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)  # the measurement as taken, kept beside
+    raw: Mapping[str, Any] | None = field(
+        default=None, repr=False, compare=False
+    )  # the measurement as taken, kept beside
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ class Record:
             KeyError: a field is missing.
         """
         if data["format"] > RECORD_FORMAT:
-            raise ValueError(f"record format {data['format']} is newer than {RECORD_FORMAT}, the newest this explorer reads")
+            raise ValueError(
+                f"record format {data['format']} is newer than {RECORD_FORMAT}, the newest this explorer reads"
+            )
         evaluation = Evaluation(
             metrics={name: Metric.from_json(m) for name, m in data["metrics"].items()},
             estimated=tuple(data["estimated"]),
