@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset
 from explorer.device import Built, Device
-from explorer.errors import Infeasible, JobFailed
+from explorer.errors import ExplorerError, Infeasible, JobFailed
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
 from explorer.space import Candidate
@@ -75,7 +76,7 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench) -> Evaluation:
     with clock.step("infer"):
         outputs = bench.device.infer(built, deployment, bench.inputs)
     with clock.step("score"):
-        metrics |= bench.dataset.score(outputs)
+        metrics |= _score(bench.dataset, outputs)
     _keep(bench.experiment.constraints, evaluation)
     _complete(bench.experiment, metrics)
     return evaluation
@@ -90,6 +91,17 @@ def _build(network: Done, deployment: dict[str, Any], bench: Bench, clock: _Cloc
     built = bench.device.build(bench.pipeline.artifacts.path(network.sha256), deployment)
     clock.times["build"] = StageTime(built.seconds, built.cached)
     return built
+
+
+def _score(dataset: Dataset, outputs: Any) -> Metrics:
+    """The dataset's own metrics. It may be the user's code: what goes wrong there fails the trial, not the study."""
+    try:
+        return dataset.score(outputs)
+    except ExplorerError:
+        raise
+    except Exception as error:
+        tail = "".join(traceback.format_exception(error)[-6:])
+        raise JobFailed(f"the dataset's score failed: {type(error).__name__}: {error}", log_tail=tail) from error
 
 
 def _sizes(built: Built, network: Done) -> Metrics:

@@ -1,0 +1,232 @@
+"""The loop, on the real agent over a local pipe: three endings, budgets, resuming, and a device that dies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from explorer.config import Experiment, load
+from explorer.errors import BadInput, NoDevice
+from explorer.result import Record
+from explorer.space import Candidate
+from explorer.store import read
+from explorer.study import Ending, run
+
+SPACE = """\
+study: s
+model: {onnx: net.onnx}
+space:
+  batch: [1, 2, 3, 4]
+  threads: [1, 2]
+precision: fp32
+runtime: onnxruntime
+objectives: {throughput_ips: max, model_mb: min}
+search: {sampler: random, seed: 3}
+measure: {warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
+"""
+
+
+@dataclass
+class Watching:
+    """A watcher that remembers, and does something when a candidate's turn comes."""
+
+    on_trial: Callable[[int], None] = lambda _: None
+    notes: list[str] = field(default_factory=list)
+    etas: list[float] = field(default_factory=list)
+    trials: int = 0
+
+    def begins(self, experiment: Experiment, *, planned: int, records: tuple[Record, ...], note: str) -> None:
+        self.notes += [note] if note else []
+
+    def trial(self, candidate: Candidate) -> None:
+        self.trials += 1
+        self.on_trial(self.trials)
+
+    def recorded(self, record: Record, *, done: int, planned: int, eta_s: float) -> None:
+        self.etas.append(eta_s)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@dataclass
+class Place:
+    """A folder with a space file in it."""
+
+    folder: Path
+    cache: Path
+
+    def run(self, text: str = SPACE, *, watching: Watching | None = None, fresh: bool = False) -> Ending:
+        (self.folder / "space.yaml").write_text(text)
+        experiment = load(self.folder / "space.yaml")
+        return run(
+            experiment,
+            results=self.folder / "results",
+            cache=self.cache,
+            watcher=watching or Watching(),
+            fresh=fresh,
+        )
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return read(self.folder / "results" / "s").records
+
+
+@pytest.fixture
+def place(tmp_path: Path, root: Path) -> Place:
+    shutil.copy(root / "examples" / "own_onnx" / "small.onnx", tmp_path / "net.onnx")
+    return Place(tmp_path, tmp_path / "cache")
+
+
+def keys(records: tuple[Record, ...]) -> set[tuple[object, ...]]:
+    return {Candidate(record.params).key for record in records}
+
+
+def test_the_whole_space_once_and_then_it_is_exhausted(place: Place) -> None:
+    watching = Watching()
+    ending = place.run(watching=watching)
+    assert "exhausted: all 8" in ending.reason
+    assert [r.number for r in place.records] == list(range(8))
+    assert len(keys(place.records)) == 8
+    assert all(r.state == "complete" and r.metrics["throughput_ips"].value > 0 for r in place.records)
+    assert len(list((ending.folder / "raw").glob("*.json.gz"))) == 8
+    assert watching.etas[-1] == 0
+    again = place.run()
+    assert "exhausted" in again.reason
+    assert again.records == ()
+
+
+def test_a_budget_is_for_the_study_and_not_for_the_run(place: Place) -> None:
+    limited = SPACE.replace("seed: 3", "seed: 3, trials: 3")
+    assert "budget of 3 trials" in place.run(limited).reason
+    assert place.run(limited).records == ()
+    assert len(place.run(SPACE.replace("seed: 3", "seed: 3, trials: 5")).records) == 2
+    assert len(keys(place.records)) == 5
+
+
+def test_time_is_a_budget_too(place: Place) -> None:
+    assert place.run(SPACE.replace("seed: 3", "seed: 3, timeout: 1s")).reason == "the time is up"
+    assert len(place.records) < 8
+
+
+def test_what_the_device_cannot_run_costs_no_work(place: Place) -> None:
+    place.run(SPACE.replace("threads: [1, 2]", "threads: [1, 4096]"))
+    refused = [r for r in place.records if r.params["threads"] == 4096]
+    assert len(refused) == 4
+    assert {r.state for r in refused} == {"infeasible"}
+    assert all(r.constraints == {"feasible": 1.0} and not r.metrics and "4096" in r.reason for r in refused)
+
+
+def test_a_broken_constraint_keeps_what_was_measured(place: Place) -> None:
+    place.run(SPACE + 'constraints: ["latency_ms <= 0.0001", "model_mb <= 100"]\n')
+    for record in place.records:
+        assert record.state == "infeasible"
+        assert record.constraints["latency_ms <= 0.0001"] > 0 > record.constraints["model_mb <= 100"]
+        assert record.metrics["latency_ms"].value > 0.0001
+        assert "infer" not in record.evaluation.stages  # cheap before dear
+        assert "latency_ms <= 0.0001 is broken" in record.reason
+
+
+def test_a_score_that_fails_is_tried_twice_and_kept_as_failed(place: Place) -> None:
+    (place.folder / "mine.py").write_text(
+        "import numpy as np\n"
+        "class Data:\n"
+        "    sample_shape, classes = (SHAPE), 2\n"
+        "    def evaluation(self): return np.zeros((4, *self.sample_shape), np.float32)\n"
+        "    def calibration(self, count): return np.zeros((count, *self.sample_shape), np.float32)\n"
+        "    def fingerprint(self): return 'mine'\n"
+        "    def score(self, outputs): raise RuntimeError('no gallery')\n".replace("SHAPE", shape_of(place))
+    )
+    text = SPACE.replace("objectives: {throughput_ips: max", "objectives: {accuracy: max")
+    watching = Watching()
+    place.run(
+        text.replace("space:", 'dataset: "mine:Data"\nspace:').replace("seed: 3", "seed: 3, trials: 1"),
+        watching=watching,
+    )
+    (record,) = place.records
+    assert record.state == "failed"
+    assert record.reason.startswith("the dataset's score failed: RuntimeError: no gallery")
+    assert "mine.py" in record.reason
+    assert [note for note in watching.notes if "tried once more" in note]
+
+
+def shape_of(place: Place) -> str:
+    from explorer.datasets.reference import FloatReference
+
+    return repr(FloatReference(place.folder / "net.onnx").sample_shape)
+
+
+def agents(place: Place) -> list[psutil.Process]:
+    """The agents that serve this place, by the home they were given."""
+    home = str(place.cache / "agent")
+    children = psutil.Process().children(recursive=True)
+    return [p for p in children if p.status() != psutil.STATUS_ZOMBIE and home in p.cmdline()]
+
+
+def test_a_device_that_dies_is_connected_again_and_nothing_is_lost(place: Place) -> None:
+    def kill(turn: int) -> None:
+        if turn == 3:
+            for process in agents(place):
+                process.kill()
+
+    watching = Watching(on_trial=kill)
+    place.run(watching=watching)
+    assert len(keys(place.records)) == 8
+    assert {r.state for r in place.records} == {"complete"}
+    assert [note for note in watching.notes if "connecting again" in note]
+    assert agents(place) == []
+
+
+def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import explorer.study as study
+
+    monkeypatch.setattr(study, "BACK_OFF_S", (0.0, 0.0))
+    connect = study.connect
+
+    def stillborn(*args: object, **kwargs: object) -> object:
+        device = connect(*args, **kwargs)  # type: ignore[arg-type]
+        if len(place.records if (place.folder / "results" / "s" / "study.json").exists() else ()) >= 2:
+            device.close()
+        return device
+
+    monkeypatch.setattr(study, "connect", stillborn)
+
+    def kill(turn: int) -> None:
+        if turn == 3:
+            for process in agents(place):
+                process.kill()
+
+    with pytest.raises(NoDevice, match="lost 3 times in a row; the study is saved"):
+        place.run(watching=Watching(on_trial=kill))
+    assert len(place.records) == 2
+    monkeypatch.setattr(study, "connect", connect)
+    place.run()
+    assert len(keys(place.records)) == 8
+
+
+def test_another_experiment_in_the_folder_is_refused_with_the_difference(place: Place) -> None:
+    place.run(SPACE.replace("seed: 3", "seed: 3, trials: 1"))
+    changed = SPACE.replace("[1, 2, 3, 4]", "[1, 2]")
+    with pytest.raises(BadInput, match=r"space\.batch: \[1, 2, 3, 4\] → \[1, 2\]"):
+        place.run(changed)
+    watching = Watching()
+    place.run(changed, fresh=True, watching=watching)
+    assert "set aside as" in watching.notes[0]
+    assert len(place.records) == 4
+    assert len(read(place.folder / "results" / "s.old-1").records) == 1
+
+
+def test_study_json_describes_the_experiment_and_the_machine(place: Place) -> None:
+    place.run(SPACE.replace("seed: 3", "seed: 3, trials: 1"))
+    study = json.loads((place.folder / "results" / "s" / "study.json").read_text())
+    assert study["objectives"][0] == {"metric": "throughput_ips", "direction": "max"}
+    assert study["experiment"]["space"]["batch"] == [1, 2, 3, 4]
+    assert study["device"]["name"] == "local:"
