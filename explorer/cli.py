@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-agent = typer.Typer(help="The far side: serve on this board.", no_args_is_help=False)
+agent = typer.Typer(help="The far side: serve on this board, or bring the agent to one.", no_args_is_help=False)
 app.add_typer(agent, name="agent")
 
 Results = Annotated[Path, typer.Option(help="Folder that holds one folder a study.")]
@@ -147,10 +148,21 @@ def agent_default(context: typer.Context) -> None:
 
 @agent.command(epilog="Example:  explorer agent serve")
 def serve() -> None:
-    """Serve on this board until stdin closes."""
-    from explorer.transports.local import serve_here
+    """Serve on this board, speaking the protocol on stdin and stdout, until stdin closes."""
+    from explorer.artifacts import cache_root
+    from explorer.transports.bundle import make_bundle
 
-    raise typer.Exit(serve_here())
+    bundle, _ = make_bundle(cache_root())
+    os.execv(sys.executable, [sys.executable, "-I", str(bundle), "serve"])  # the very file that is sent to boards
+
+
+@agent.command(epilog="Example:  explorer agent bundle -o explorer-agent.pyz")
+def bundle(output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]) -> None:
+    """Write the agent as one file, to be started on a board with its own python3."""
+    from explorer.transports.bundle import bundle_bytes
+
+    output.write_bytes(bundle_bytes())
+    typer.echo(f"{output}: start it with  python3 {output.name} serve")
 
 
 def _study(given: Path | None) -> Path:
