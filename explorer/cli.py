@@ -84,6 +84,19 @@ def recommend(
     typer.echo(advise(_study(results), require=require or [], prefer=prefer))
 
 
+@app.command(epilog="Example:  explorer export --trial 12 --to onnx --output deploy")
+def export(
+    trial: Annotated[int, typer.Option(help="Number of the trial, as in the report.")],
+    output: Annotated[Path, typer.Option(help="Folder to write into.")],
+    to: Annotated[str, typer.Option(help="onnx: the compressed network; engine: what its device ran.")] = "onnx",
+    results: StudyFolder = None,
+) -> None:
+    """Write a trial's network or engine as files to deploy, with a manifest."""
+    from explorer.delivery import export as deliver
+
+    typer.echo(deliver(_study(results), trial=trial, to=to, output=output))
+
+
 @app.command(epilog="Example:  explorer train --model gaitset_tiny --dataset walkers --output gaitset.pt")
 def train(
     model: Annotated[str, typer.Option(help="A registered model, or your own as module:callable.")],
