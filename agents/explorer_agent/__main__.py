@@ -27,6 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--plugin", action="append", default=[], metavar="MODULE", help="a module with RUNTIMES or METERS of its own"
     )
     serve.add_argument(
+        "--runtime",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this runtime, of all there are; may be repeated",
+    )
+    serve.add_argument(
         "--wait", type=float, default=5.0, metavar="S", help="how long to wait for the device when it is in use"
     )
     serve.add_argument(
@@ -36,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     from explorer_agent.serve import serve as run
 
-    return run(given.home, plugin_names=given.plugin, wait_s=given.wait, linger_s=given.linger, agent_sha=own_sha256())
+    chosen = {"plugins": given.plugin, "only": given.runtime}
+    return run(given.home, chosen=chosen, wait_s=given.wait, linger_s=given.linger, agent_sha=own_sha256())
 
 
 def own_sha256() -> str:

@@ -11,10 +11,11 @@ from explorer_agent.wire import Message, ProtocolError, Reader, Writer
 
 
 class Cache:
-    """One folder of answers."""
+    """One folder of answers, at most `room` bytes of them: the oldest make way."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, room: int = 1 << 30) -> None:
         self._folder = folder
+        self._room = room
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, question: Any) -> tuple[Message, bytes] | None:
@@ -37,9 +38,19 @@ class Cache:
         with open(temporary, "wb") as file:
             Writer(file).write(dict({"type": "kept"}, **message), body)
         os.replace(temporary, path)
+        self._make_room()
 
     def forget(self, question: Any) -> None:
         """Drop the answer to `question`."""
         path = self._folder / digest(question)
         if path.exists():
             path.unlink()
+
+    def _make_room(self) -> None:
+        files = [(path.stat(), path) for path in self._folder.iterdir()]
+        total = sum(facts.st_size for facts, _ in files)
+        for facts, path in sorted(files, key=lambda file: file[0].st_mtime)[:-1]:  # the newest stays, however large
+            if total <= self._room:
+                return
+            path.unlink()
+            total -= facts.st_size

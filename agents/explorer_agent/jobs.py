@@ -36,10 +36,11 @@ SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded b
 # -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by
 # hand, and is a zip file when the agent was started from one.
 _LAUNCH = """
+import json
 import sys
 sys.path.insert(0, sys.argv[1])
 from explorer_agent.nursery import main
-main(int(sys.argv[2]), sys.argv[3:])
+main(int(sys.argv[2]), json.loads(sys.argv[3]))
 """
 
 
@@ -61,14 +62,14 @@ class Job:
 class Foreman:
     """Runs jobs one after the other."""
 
-    def __init__(self, plugins: list[str], note: Callable[[Message], None]) -> None:
-        self._plugins = plugins
+    def __init__(self, chosen: dict[str, list[str]], note: Callable[[Message], None]) -> None:
+        self._chosen = chosen
         self._note = note
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._running: Job | None = None
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._nursery = _Nursery(plugins)
+        self._nursery = _Nursery(chosen)
         self.runtimes: dict[str, dict[str, Any]] = self._nursery.runtimes
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._work, self._pulse)]
         for thread in self._threads:
@@ -105,6 +106,8 @@ class Foreman:
                 self._run(job)
             except AgentError as error:
                 job.fail(error)
+            except OSError as error:  # a full disk, most likely: this job's reply is lost, the next may do
+                job.fail(AgentError(FAILED, f"the {job.command['kind']} ended, but not its reply: {error}"))
 
     def _run(self, job: Job) -> None:
         with tempfile.TemporaryFile() as log:
@@ -126,7 +129,7 @@ class Foreman:
             if job.ended:
                 raise AgentError(FAILED, job.ended)
             if not self._nursery.alive():
-                self._nursery = _Nursery(self._plugins)
+                self._nursery = _Nursery(self._chosen)
             limit_mb = job.command.get("memory_mb") or max(board.memory_mb().get("MemAvailable", 0) - SPARE_MB, 0)
             job.deadline = time.monotonic() + job.timeout_s
             self._running = job
@@ -173,10 +176,10 @@ class Foreman:
 class _Nursery:
     """The agent's end of the nursery."""
 
-    def __init__(self, plugins: list[str]) -> None:
+    def __init__(self, chosen: dict[str, list[str]]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = str(Path(explorer_agent.__file__).parents[1])
-        arguments = [sys.executable, "-I", "-c", _LAUNCH, root, str(theirs.fileno()), *plugins]
+        arguments = [sys.executable, "-I", "-c", _LAUNCH, root, str(theirs.fileno()), json.dumps(chosen)]
         # The BLAS that comes with numpy would otherwise start a thread for every core, to be copied badly by every
         # fork.
         environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
@@ -212,6 +215,7 @@ class _Nursery:
 
     def close(self) -> None:
         self._control.close()
+        self._process.kill()  # it holds nothing worth saving, and may still be importing; its child dies with it
         self._process.wait()
 
     def _receive(self) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     return data, list(numbers)
 
 
-def main(control_fd: int, names: list[str]) -> None:
+def main(control_fd: int, chosen: dict[str, list[str]]) -> None:
     """The nursery's own main: find out what there is, import it, then serve."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the agent's to hear
@@ -221,7 +221,7 @@ def main(control_fd: int, names: list[str]) -> None:
     # asleep.
     warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)
     control = socket.socket(fileno=control_fd)
-    plugins.load(names)
+    plugins.load(**chosen)
     found = {name: probe(name) for name in runtimes.RUNTIMES}
     control.send(json.dumps({"runtimes": found}).encode("ascii"))
     for name, facts in found.items():

@@ -50,7 +50,9 @@ CACHE_FORMAT = 1
 class Session:
     """One host, from hello to the end of its stream."""
 
-    def __init__(self, reader: Reader, writer: Writer, *, home: Path, plugin_names: list[str], agent_sha: str) -> None:
+    def __init__(
+        self, reader: Reader, writer: Writer, *, home: Path, chosen: dict[str, list[str]], agent_sha: str
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._blobs = Blobs(home)
@@ -58,7 +60,7 @@ class Session:
         self._replies = Cache(home / "replies")
         self._host_gone = False
         self._agent_sha = agent_sha
-        self._foreman = Foreman(plugin_names, self._send)
+        self._foreman = Foreman(chosen, self._send)
         found = {"runtimes": self._foreman.runtimes, "meters": meters.describe(), "power_modes": []}
         self._capabilities: dict[str, Any] = dict(board.describe(), **found)
         self._requests: dict[str, Callable[[int, Frame], None]] = {
@@ -261,15 +263,15 @@ def claim_streams() -> tuple[BinaryIO, BinaryIO]:
     return taken
 
 
-def serve(home: Path, *, plugin_names: list[str], wait_s: float, linger_s: float, agent_sha: str) -> int:
+def serve(home: Path, *, chosen: dict[str, list[str]], wait_s: float, linger_s: float, agent_sha: str) -> int:
     """Serve one host on stdin and stdout; returns the exit status."""
     stdin, stdout = claim_streams()
     writer = Writer(stdout)
-    plugins.load(plugin_names)
     try:
+        plugins.load(**chosen)
         home.mkdir(parents=True, exist_ok=True)
         with Lock(home / "lock", wait_s=wait_s):
-            session = Session(Reader(stdin), writer, home=home, plugin_names=plugin_names, agent_sha=agent_sha)
+            session = Session(Reader(stdin), writer, home=home, chosen=chosen, agent_sha=agent_sha)
             session.run(linger_s=linger_s)
     except AgentError as error:
         writer.write(error.to_wire())

@@ -89,6 +89,11 @@ def _raise() -> None:
     raise RuntimeError("compiler said no")
 
 
+def _kill_nursery() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
 _TRICKS: dict[str, Callable[[], Any]] = {
     "print": _print,
     "refuse": _refuse,
@@ -99,7 +104,7 @@ _TRICKS: dict[str, Callable[[], Any]] = {
     "linger": lambda: time.sleep(1.0),
     "allocate": lambda: [bytearray(1 << 24) for _ in range(1 << 16)],
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "nursery": lambda: os.kill(os.getppid(), signal.SIGKILL),
+    "nursery": _kill_nursery,
 }
 
 
