@@ -116,21 +116,10 @@ def _split(text: str) -> tuple[str, str]:
 
 def _folded(records: Sequence[Record], axes: Sequence[str]) -> tuple[str, ...]:
     """The axes of each record in one cell: a word speaks for itself, any other value follows its axis' short name."""
-    short = _short_names(records, axes)
-    columns = [[f"{short.get(axis, '')}{wording.say(r.params.get(axis, '–'))}" for r in records] for axis in axes]
+    short = wording.short_names(records, axes)
+    columns = [[wording.token(r, axis, short) for r in records] for axis in axes]
     padded = [[text.ljust(max(map(len, column))) for text in column] for column in columns]
     return tuple(" ".join(tokens).rstrip() for tokens in zip(*padded, strict=True))
-
-
-def _short_names(records: Sequence[Record], axes: Sequence[str]) -> dict[str, str]:
-    """The fewest letters that tell apart the axes whose values are not words."""
-    numeric = [axis for axis in axes if not any(isinstance(r.params.get(axis), str) for r in records)]
-    return {axis: _shortest(axis, [other for other in numeric if other != axis]) for axis in numeric}
-
-
-def _shortest(name: str, others: Sequence[str]) -> str:
-    prefixes = (name[:end] for end in range(1, len(name)))
-    return next((p for p in prefixes if not any(other.startswith(p) for other in others)), name)
 
 
 def _table(records: Sequence[Record], layout: _Layout, on_front: frozenset[int]) -> Table:
@@ -152,7 +141,7 @@ def _remarks(records: Sequence[Record], view: View, layout: _Layout) -> Iterator
     shown = [r.metrics[name] for r in records for name in layout.metrics if name in r.metrics]
     if layout.intervals and any(wording.half_width(metric) for metric in shown):
         yield "± 95 % interval"
-    short = _short_names(records, layout.axes) if layout.folded else {}
+    short = wording.short_names(records, layout.axes) if layout.folded else {}
     if short:
         yield f"candidate: {', '.join(f'{letters} = {axis}' for axis, letters in short.items())}"
     same = {axis: records[0].params.get(axis, "–") for axis in view.axes if axis not in layout.axes}

@@ -99,6 +99,29 @@ class View:
         return max(self.front, key=lambda r: objective.gain(r.metrics[objective.metric].value), default=None)
 
     @property
+    def balanced(self) -> Record | None:
+        """The trial of the front nearest to the best of everything, each objective scaled to its range."""
+        return min(self.front, key=self._distance_to_ideal, default=None)
+
+    def _distance_to_ideal(self, record: Record) -> float:
+        spans = ((record.metrics[name].value, scale) for name, scale in self.scales.items())
+        return sum(((s.best - value) / (s.best - s.worst)) ** 2 for value, s in spans if s.best != s.worst)
+
+    def in_short(self, record: Record) -> str:
+        """A candidate in a few letters: ``p0.2 int8 openvino b8 t2``."""
+        axes = self.varied or self.axes
+        return " ".join(wording.token(record, axis, self._short_names) for axis in axes)
+
+    @property
+    def key_to_short_names(self) -> str:
+        """What the letters of `in_short` mean."""
+        return ", ".join(f"{letters} = {axis}" for axis, letters in self._short_names.items())
+
+    @cached_property
+    def _short_names(self) -> dict[str, str]:
+        return wording.short_names(self.records, self.varied or self.axes)
+
+    @property
     def headline(self) -> str:
         """One line: how many trials, how large a front."""
         order = {"complete": 0, "infeasible": 1, "failed": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explorer.result import Metric, Record
@@ -91,6 +92,22 @@ def say(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return number(value) if isinstance(value, float) else str(value)
+
+
+def short_names(records: Sequence[Record], axes: Sequence[str]) -> dict[str, str]:
+    """The fewest letters that tell apart the axes whose values are not words: ``{"batch": "b", "threads": "t"}``."""
+    numeric = [axis for axis in axes if not any(isinstance(r.params.get(axis), str) for r in records)]
+    return {axis: _shortest(axis, [other for other in numeric if other != axis]) for axis in numeric}
+
+
+def token(record: Record, axis: str, short: Mapping[str, str]) -> str:
+    """One parameter as short as can be: a word speaks for itself, any other value follows its axis' short name."""
+    return f"{short.get(axis, '')}{say(record.params.get(axis, '–'))}"
+
+
+def _shortest(name: str, others: Sequence[str]) -> str:
+    prefixes = (name[:end] for end in range(1, len(name)))
+    return next((p for p in prefixes if not any(other.startswith(p) for other in others)), name)
 
 
 def _magnitude(value: float) -> tuple[float, str]:
