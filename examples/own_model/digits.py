@@ -13,7 +13,7 @@ from torch import nn
 from explorer.datasets.arrays import ArrayDataset
 
 
-def build(classes: int = 10, width: int = 32) -> nn.Module:
+def build(classes: int = 10, width: int = 16) -> nn.Module:
     """Digits [n, 1, 8, 8] in 0…1 to class scores [n, classes]. `classes` is filled in from the dataset."""
     return nn.Sequential(
         nn.Conv2d(1, width, 3, padding=1, bias=False),

@@ -13,7 +13,7 @@ from explorer.artifacts import sha256_of
 from explorer.config.document import Document, Where
 from explorer.config.experiment import DatasetRef, ModelRef
 from explorer.config.sections import DatasetSection, ModelSection
-from explorer.config.shape import shaped, unknown_key
+from explorer.config.shape import shaped, shown, unknown_key
 from explorer.datasets import DATASETS
 from explorer.errors import BadInput
 from explorer.models import MODELS, weights_path
@@ -81,6 +81,8 @@ def _named_model(document: Document, section: ModelSection, name: str) -> ModelR
     if make is not None:
         _check_options(document, "model", make, options, filled_in=("classes",))
     weights = _weights(document, name, section.weights) if section.weights is not None else None
+    if weights is not None:
+        _check_weights(document, weights, name, options)
     return ModelRef(name, options, weights, code=_code(name))
 
 
@@ -99,7 +101,28 @@ def _weights(document: Document, name: str, given: str) -> Path | None:
     if file is not None and not zipfile.is_zipfile(file):
         hint = "write it again with explorer train, or leave weights out to train from scratch"
         document.complain("not a whole checkpoint: truncated, or of another kind", where, seen=str(file), hint=hint)
+        return None
     return file
+
+
+def _check_weights(document: Document, file: Path, name: str, options: Mapping[str, Any]) -> None:
+    """A checkpoint knows its network: what the space file says of it must agree."""
+    from explorer.models.checkpoint import header  # late: torch takes more than a second
+
+    try:
+        made_of = header(file)["model"]
+    except BadInput as error:
+        document.adopt(error, ("model", "weights"))
+        return
+    if made_of["name"] != name:
+        document.complain(
+            "these weights are of another network", ("model", "weights"), seen=made_of["name"], allowed=name
+        )
+        return
+    for option, value in options.items():
+        if (kept := made_of["options"].get(option, value)) != value:
+            hint = f"the weights were made with {option}: {shown(kept)}; leave the key out"
+            document.complain("does not fit the weights", ("model", option), seen=shown(value), hint=hint)
 
 
 def read_dataset(document: Document, *, required: bool) -> tuple[DatasetRef | None, tuple[str, ...]]:

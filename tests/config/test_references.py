@@ -10,6 +10,8 @@ import pytest
 
 from explorer.config import Experiment
 from explorer.errors import Problem
+from explorer.models.build import build
+from explorer.models.checkpoint import save
 
 Read = Callable[[str], Experiment]
 Problems = Callable[[str], list[Problem]]
@@ -122,6 +124,17 @@ def test_each_mistake_in_a_dataset(problems: Problems, dataset: str, path: str, 
     assert len(found) == 1
     assert found[0].line == 2
     assert words in str(found[0])
+
+
+def test_weights_must_be_those_of_the_model(problems: Problems, read: Read, tmp_path: Path) -> None:
+    tail = "dataset: {name: 'own_code:data', count: 6}\n" + TAIL
+    module = build("gait3d_cnn_tiny", {"classes": 3})
+    save(tmp_path / "net.pt", module, model={"name": "gait3d_cnn_tiny", "options": {"classes": 3}})
+    assert read("model: {name: gait3d_cnn_tiny, classes: 3, weights: net.pt}\n" + tail).model is not None
+    (other,) = problems("model: {name: gaitset_tiny, weights: net.pt}\n" + tail)
+    assert "of another network" in other.what
+    (option,) = problems("model: {name: gait3d_cnn_tiny, classes: 4, weights: net.pt}\n" + tail)
+    assert (option.path, option.seen) == ("model.classes", "4")
 
 
 def test_only_a_bare_file_can_do_without_data(problems: Problems) -> None:
