@@ -7,11 +7,8 @@ which the parsers of TensorRT 8.5 need (JetPack 5), from its older TorchScript e
 
 from __future__ import annotations
 
-import contextlib
 import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from explorer.models.protocols import tensor_names
 from explorer.passes import Report
 from explorer.passes.cost import cost
 from explorer.passes.data import sample_shape, search_folder
+from explorer.passes.quiet import quiet
 
 DEFAULT_OPSET = 20
 OLDEST_OPSET, NEWEST_OPSET = 13, 23  # 13: the first with per-channel quantisation
@@ -91,7 +89,7 @@ def export(module: nn.Module, shape: tuple[int, ...], *, opset: int = DEFAULT_OP
     input_name, output_name = tensor_names(module)
     exporter = _by_graph if opset >= _OLDEST_OF_GRAPH_EXPORTER else _by_torchscript
     try:
-        with _silence():
+        with quiet():
             model = exporter(module, example, input_name, output_name, opset)
     except Exception as error:
         cause = error.__cause__ or error  # the exporter's own words are advice on reporting bugs
@@ -177,16 +175,3 @@ def _first(outputs: Any) -> Tensor:
         outputs = list(outputs.values())
     first: Tensor = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
     return first
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """The exporters talk on stdout, in warnings and through the root of several loggers; none of it is for the user."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

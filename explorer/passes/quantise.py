@@ -1,0 +1,163 @@
+"""Quantise to int8 by calibration: an .onnx file in, one with Q/DQ pairs out.
+
+Ranges are the smallest and the largest value seen (min-max) over inputs of the training split. Which layers become
+int8, and in which form, is the recipe's: see `explorer.passes.recipes`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from explorer.errors import BadInput, JobFailed, Problem
+from explorer.passes import Report
+from explorer.passes.calibration import RANDOM, Calibration, Reader, calibration_of
+from explorer.passes.quiet import quiet
+from explorer.passes.recipes import RECIPES, Choice, QuantRecipe, choose
+from explorer.registry import nearest
+
+_CHECKED_SAMPLES = 8
+_OLDEST_OPSET = 13  # the first with Q/DQ per channel
+
+
+def run(
+    inputs: Mapping[str, Path], params: Mapping[str, Any], out: Path, *, progress: Report | None = None
+) -> dict[str, Any]:
+    """Quantise ``inputs["onnx"]``.
+
+    Args:
+        inputs: ``onnx``.
+        params: ``recipe`` (a key of `RECIPES`); ``dataset`` {name, options}, or none: then normal random numbers stand
+            in; optional ``calibration`` (how many inputs, default 256), ``sample_shape`` (for a file that leaves sizes
+            open), ``seed`` (of random inputs), ``search``.
+        out: the .onnx file to write.
+        progress: told the fraction of the calibration done.
+
+    Returns:
+        ``recipe``; ``calibration`` {``samples``, ``source``}; ``int8`` {operator: count}; ``float`` {layer: why};
+        ``sqnr_db``: signal to quantisation noise of the first output, in exact Q/DQ arithmetic; ``notes``.
+
+    Raises:
+        BadInput: the file, the recipe or the calibration data cannot be used.
+        JobFailed: the quantised file does not run.
+    """
+    recipe = _recipe(params["recipe"])
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        prepared = Path(folder, "prepared.onnx")
+        model = _prepare(inputs["onnx"], prepared)
+        calibration = calibration_of(model, params)
+        chosen = choose(model, recipe)
+        _quantise(prepared, out, Reader(calibration, progress), recipe, [c.node for c in chosen if not c.why_float])
+        sqnr_db = _sqnr_db(prepared, out, calibration)
+    return {
+        "recipe": params["recipe"],
+        "calibration": {"samples": calibration.count, "source": calibration.source},
+        "int8": dict(Counter(c.op for c in chosen if not c.why_float)),
+        "float": {c.node: c.why_float for c in chosen if c.why_float},
+        "sqnr_db": sqnr_db,
+        "notes": _notes(chosen, calibration),
+    }
+
+
+def _recipe(name: str) -> QuantRecipe:
+    if name not in RECIPES:
+        hint = nearest(name, list(RECIPES))
+        raise BadInput(Problem("unknown quantisation recipe", seen=repr(name), allowed=", ".join(RECIPES), hint=hint))
+    return RECIPES[name]
+
+
+def _prepare(path: Path, prepared: Path) -> onnx.ModelProto:
+    """Write to `prepared`, and return, the model with constants folded, shapes inferred and every node named."""
+    try:
+        source = onnx.load(path)
+        with quiet():
+            quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        model = onnx.load(prepared)
+    except Exception as error:
+        seen = f"{type(error).__name__}: {error}"[:300]
+        raise BadInput(Problem("cannot read the ONNX file", file=path, seen=seen)) from error
+    opset = next(entry.version for entry in source.opset_import if entry.domain in ("", "ai.onnx"))
+    if opset < _OLDEST_OPSET:
+        allowed = f"{_OLDEST_OPSET} or newer"
+        raise BadInput(Problem("this file's opset is too old for int8", file=path, seen=str(opset), allowed=allowed))
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+    onnx.save(model, prepared)
+    return model
+
+
+def _quantise(prepared: Path, out: Path, reader: Reader, recipe: QuantRecipe, nodes: Sequence[str]) -> None:
+    if not nodes:  # asked for no node in particular, onnxruntime would take them all
+        onnx.save(_slim(onnx.load(prepared)), out)
+        return
+    options = {**recipe.options, "QuantizeBias": recipe.bias}
+    if not recipe.outputs:
+        every = {node.op_type for node in onnx.load(prepared).graph.node}
+        options["OpTypesToExcludeOutputQuantization"] = sorted(every)
+    try:
+        with quiet():
+            quantize_static(
+                prepared,
+                out,
+                reader,
+                quant_format=QuantFormat.QDQ,
+                calibrate_method=CalibrationMethod.MinMax,
+                activation_type=QuantType.QInt8 if recipe.signed else QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                reduce_range=recipe.reduce_range,
+                nodes_to_quantize=list(nodes),
+                extra_options=options,
+            )
+    except Exception as error:
+        raise JobFailed(f"the network could not be quantised: {type(error).__name__}: {error}"[:500]) from error
+    onnx.save(_slim(onnx.load(out)), out)
+
+
+def _slim(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop the operator sets that onnxruntime imports and nothing uses: other parsers stumble over them."""
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    return model
+
+
+def _sqnr_db(model: Path, quantised: Path, calibration: Calibration) -> float | None:
+    """None when the two agree to the last bit."""
+    before, after = _exact(model), _exact(quantised)
+    signal = noise = 0.0
+    for index in range(min(_CHECKED_SAMPLES, calibration.count)):
+        feed = calibration.feed(index)
+        expected, got = before.run(None, feed)[0], after.run(None, feed)[0]
+        signal += float(np.square(expected, dtype=np.float64).sum())
+        noise += float(np.square(expected - got, dtype=np.float64).sum())
+    return 10 * float(np.log10(signal / noise)) if noise > 0 and signal > 0 else None
+
+
+def _exact(model: Path) -> onnxruntime.InferenceSession:
+    """A session that fuses nothing: Q and DQ are computed as they are written, the same on every CPU."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise JobFailed(f"the quantised network does not load: {error}"[:500]) from error
+
+
+def _notes(chosen: Sequence[Choice], calibration: Calibration) -> list[str]:
+    notes = []
+    if calibration.source == RANDOM:
+        notes.append(f"calibrated on {RANDOM}")
+    if all(choice.why_float for choice in chosen):
+        notes.append("no layer became int8: the file computes in float")
+    return notes
