@@ -1,0 +1,89 @@
+"""The report as one self-contained page: the front to hover, filter and sort, with no need of a network.
+
+The page's parts lie in ``page/``: a skeleton, a style sheet and the scripts, joined here with plotly and the study's
+numbers. Numbers are put into words here, so that the page says them exactly as every other format does.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from explorer.report import look, wording
+from explorer.report.text import cell, finite, number_of
+from explorer.report.view import View, footnotes
+from explorer.result import Record
+
+_SCRIPTS = ("study.js", "plot.js", "filters.js", "table.js", "page.js")
+
+
+def as_html(view: View, *, pareto: bool) -> str:
+    """The page; with `pareto`, its table starts with the front alone."""
+    page = files("explorer.report") / "page"
+    return Template((page / "page.html").read_text("utf-8")).substitute(
+        title=html.escape(view.name),
+        style=(page / "page.css").read_text("utf-8"),
+        plotly=get_plotlyjs(),
+        study=_for_a_script(content(view, pareto=pareto)),
+        scripts="\n".join((page / name).read_text("utf-8") for name in _SCRIPTS),
+    )
+
+
+def content(view: View, *, pareto: bool) -> dict[str, Any]:
+    """What the page's scripts know of the study."""
+    chosen = look.Look(view)
+    return {
+        "name": view.name,
+        "counts": view.headline.removeprefix(f"{view.name}: "),
+        "device": ", ".join(dict.fromkeys(record.device for record in view.complete)),
+        "objectives": [o.metric for o in view.objectives],
+        "axes": [_axis(view, name) for name in view.axes],
+        "metrics": [_metric(view, name) for name in view.metrics],
+        "trials": [_trial(view, record) for record in view.complete],
+        "baseline": view.baseline.number if view.baseline else None,
+        "colourBy": chosen.colour_axis,
+        "shapeBy": chosen.shape_axis,
+        "shapes": {name: shape.plotly for name, shape in chosen.shapes.items()},
+        "palette": look.PALETTE,
+        "frontFirst": pareto,
+        "notes": list(view.notes),
+        "footnotes": [*footnotes(view, view.complete), *filter(None, [view.hypervolume_note])],
+    }
+
+
+def _axis(view: View, name: str) -> dict[str, Any]:
+    names = look.values(view, name)
+    return {
+        "name": name,
+        "heading": wording.heading(name),
+        "values": list(names),
+        "colours": dict(look.colours(name, names)),
+        "varies": name in view.varied,
+    }
+
+
+def _metric(view: View, name: str) -> dict[str, Any]:
+    signs = "".join(dict.fromkeys("".join(wording.marks(record, name) for record in view.complete)))
+    return {"name": name, "heading": wording.heading(name) + signs, "better": view.direction(name)}
+
+
+def _trial(view: View, record: Record) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "label": number_of(record),
+        "front": record.number in view.on_front,
+        "params": {name: str(value) for name, value in record.params.items()},
+        "metrics": {name: metric.to_json() for name, metric in record.metrics.items()},
+        "said": {name: cell(record, name) for name in record.metrics},
+        "flags": list(record.evaluation.flags),
+    }
+
+
+def _for_a_script(data: dict[str, Any]) -> str:
+    """JSON that cannot end the script element it stands in, whatever a user's name contains."""
+    return json.dumps(finite(data), allow_nan=False).replace("<", "\\u003c")

@@ -1,0 +1,48 @@
+// The table below the plot: what is visible, sorted by a click on a heading.
+
+const columns = [
+  { key: "trial", heading: "trial", word: false, of: (trial) => trial.number, say: (trial) => trial.label },
+  ...study.axes.map(({ name, heading, values }) => {
+    const word = values.some((text) => Number.isNaN(Number(text)));
+    return { key: name, heading, word, of: ({ params: { [name]: v } }) => (word ? v : Number(v)), say: ({ params }) => params[name] ?? "–" };
+  }),
+  ...study.metrics.map(({ name, heading }) => ({ key: name, heading, word: false, of: (trial) => value(trial, name), say: ({ said }) => said[name] ?? "–" })),
+];
+
+function compare(a, b) {
+  if (a === b) return 0;
+  if (a === null || a === undefined) return 1;
+  if (b === null || b === undefined) return -1;
+  return typeof a === "string" ? a.localeCompare(b) : a - b;
+}
+
+function sortBy(column) {
+  const again = state.sort.key === column.key;
+  const first = metricOf.get(column.key)?.better === "max";
+  update({ sort: { key: column.key, descending: again ? !state.sort.descending : first } });
+}
+
+function headCell(column) {
+  const cell = element("th", { textContent: column.heading, className: column.word ? "word" : "", scope: "col", tabIndex: 0 });
+  cell.onclick = () => sortBy(column);
+  cell.onkeydown = ({ key }) => key === "Enter" && sortBy(column);
+  if (state.sort.key === column.key) cell.ariaSort = state.sort.descending ? "descending" : "ascending";
+  return cell;
+}
+
+function drawTable(trials) {
+  const { key, descending } = state.sort;
+  const { of } = columns.find((column) => column.key === key);
+  const shown = trials.filter((trial) => trial.front || !state.tableOfFront);
+  shown.sort((a, b) => (descending ? -1 : 1) * compare(of(a), of(b)) || a.number - b.number);
+  const rows = shown.map((trial) => {
+    const cells = columns.map((column) => element("td", { textContent: column.say(trial), className: column.word ? "word" : "" }));
+    const row = element("tr", { onclick: () => choose(trial.number) }, ...cells);
+    row.classList.toggle("dominated", !trial.front);
+    row.classList.toggle("chosen", trial.number === state.chosen);
+    return row;
+  });
+  const table = document.getElementById("table");
+  table.tHead.replaceChildren(element("tr", {}, ...columns.map(headCell)));
+  table.tBodies[0].replaceChildren(...rows);
+}
