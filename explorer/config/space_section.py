@@ -11,7 +11,7 @@ from explorer.config.document import Document, Where
 from explorer.config.rules import Rules, check_rule_shapes, read_rules
 from explorer.config.shape import shown
 from explorer.registry import nearest
-from explorer.space import TRAINING_AXES, Axis, Space, Value
+from explorer.space import IDLE_UNPRUNED, QUANTISATION_AXES, TRAINING_AXES, Axis, Space, Value
 
 # A space is enumerated, so that its end is known exactly; this many points take about a second and 100 MB.
 MAX_POINTS = 500_000
@@ -27,6 +27,7 @@ def read_space(document: Document, *, bare: bool = False) -> Space | None:
         check_rule_shapes(document)
         return None
     _refuse_both(document, axes)
+    _refuse_idle(document, axes, fixed)
     rules = read_rules(document, {axis.name: axis.values for axis in axes} | {name: (v,) for name, v in fixed.items()})
     space = Space(tuple(axes), tuple(rule for _, rule in rules), fixed)
     return space if _has_candidates(document, space, rules) else None
@@ -153,6 +154,16 @@ def _refuse_both(document: Document, axes: list[Axis]) -> None:
         if axis.name in document.data:
             hint = f"keep it in space: (line {document.line(('space', axis.name))}) or outside, not both"
             document.complain(f"{axis.name} is free and fixed at once", (axis.name,), hint=hint)
+
+
+def _refuse_idle(document: Document, axes: list[Axis], fixed: dict[str, Value]) -> None:
+    """An axis that could never change anything is a mistake: somebody expects it to."""
+    values = {name: (value,) for name, value in fixed.items()} | {axis.name: axis.values for axis in axes}
+    for axis in axes:
+        if axis.name in QUANTISATION_AXES and "int8" not in values["precision"]:
+            document.complain(f"{axis.name} changes nothing: precision is never int8", ("space", axis.name))
+        if axis.name in IDLE_UNPRUNED and values.get("prune_ratio") == (0.0,):
+            document.complain(f"{axis.name} changes nothing: prune_ratio is always 0", ("space", axis.name))
 
 
 def _has_candidates(document: Document, space: Space, rules: Rules) -> bool:

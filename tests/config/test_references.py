@@ -149,6 +149,6 @@ def test_a_missing_model_is_said_once(problems: Problems) -> None:
 
 def test_fine_tuning_is_said_once(problems: Problems, read: Read) -> None:
     head = "model: 'own_code:net'\ndataset: {name: 'own_code:data', count: 6}\nobjectives: {accuracy: max}\n"
-    (found,) = problems(head + "space: {finetune_epochs: [0, 1]}\nfinetune: {epochs: 2}\n")
+    (found,) = problems(head + "space: {prune_ratio: [0, 0.5], finetune_epochs: [0, 1]}\nfinetune: {epochs: 2}\n")
     assert "finetune_epochs says this already" in found.what
     assert read(head + "space: {batch: [1]}\nfinetune: {epochs: 0}\n").finetune.skipped

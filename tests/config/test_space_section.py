@@ -77,6 +77,7 @@ def test_values_an_axis_does_not_take(axis: str, value: object) -> None:
         ("space:\n  power_mode: [15W]", "space.power_mode", 4, "Jetson"),
         ("space:\n  batch: {from: 1, to: 9}", "space.batch", 4, "{from: ..., to: ..., step: ...}"),
         ("space:\n  batch: {from: 9, to: 1, step: 1}", "space.batch", 4, "no series"),
+        ("space:\n  weight_type: [int8, uint8]", "space.weight_type", 4, "precision is never int8"),
         ("space:\n  batch: [1]\nbatch: 2", "batch", 5, "free and fixed at once"),
         ("space:\n  batch: [1]\nthreads: [1, 2]", "threads", 5, "below space:"),
         ("space:\n  batch: [1]\npower_mode: MAXN", "power_mode", 5, "not available yet"),
