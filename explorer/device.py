@@ -38,9 +38,10 @@ from explorer_agent.wire import PROTOCOL, Message, ProtocolError, Reader, Writer
 
 START_S = 120.0  # until hello: a slow board imports its libraries first
 SILENCE_S = 30.0
+WAIT_S = 5.0
 JOB_S = 900.0
 OLDEST_PROTOCOL = 1
-OPTIONS = ("meter", "plugins", "python")
+OPTIONS = ("meter", "plugins", "python", "runtimes", "wait_s")
 
 Reply = tuple[Message, bytes]
 
@@ -83,6 +84,9 @@ class Device:
         hello = self._line.hello()
         self.agent_sha = str(hello.get("agent_sha", ""))
         self.capabilities: Mapping[str, Any] = hello["capabilities"]
+        if why_not := _no_meter(self._meter, self.capabilities["meters"]):
+            self.close()
+            raise NoDevice(f"{name}: {why_not}")
 
     def check(self, deployment: Mapping[str, Any]) -> None:
         """Refuse what cannot work on this device, before any work.
@@ -289,7 +293,8 @@ def connect(spec: str, *, cache: Path, options: Mapping[str, Any] | None = None)
         spec: ``local:``, or the name of a board described in agents/devices.
         cache: root of the host's cache; the agent's bundle and, for this machine, its home lie below.
         options: over what the board's description says: `meter` {"name", "idle_w", "busy_core_w"}, `plugins` (modules
-            on the device that bring runtimes or meters), `python` (the interpreter that runs the agent).
+            on the device that bring runtimes or meters), `runtimes` (only these, of all there are), `python` (the
+            interpreter that runs the agent), `wait_s` (how long to wait for a device that is in use).
 
     Raises:
         NoDevice: it cannot be reached or is in use.
@@ -299,7 +304,7 @@ def connect(spec: str, *, cache: Path, options: Mapping[str, Any] | None = None)
     bundle, _ = make_bundle(cache)
     python = str(settings.get("python", sys.executable))
     try:
-        transport = LocalTransport(bundle, home=cache / "agent", plugins=settings.get("plugins", ()), python=python)
+        transport = LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python)
     except OSError as error:
         raise NoDevice(f"{spec}: cannot start the agent with {python}: {error.strerror}") from error
     return Device(spec, transport, shares_host=True, meter=settings.get("meter"))
@@ -310,6 +315,13 @@ def boards() -> dict[str, Path]:
     package = Path(explorer.__file__).parent
     folders = (package / "_devices", package.parent / "agents" / "devices")
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+
+
+def _words(settings: Mapping[str, Any]) -> list[str]:
+    """The agent's command line."""
+    given = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
+    words = [word for option, names in given for name in names for word in (option, str(name))]
+    return [*words, "--wait", str(settings.get("wait_s", WAIT_S))]
 
 
 def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,6 +349,21 @@ def _objection_to(hello: Message) -> str:
     if not OLDEST_PROTOCOL <= hello["protocol"] <= PROTOCOL:
         return f"the agent speaks protocol {hello['protocol']}, this explorer {OLDEST_PROTOCOL} to {PROTOCOL}"
     return ""
+
+
+def _no_meter(wanted: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Why the meter asked for by name cannot be used; empty when it can, or when any will do."""
+    name = wanted.get("name", "auto")
+    if name not in ("auto", "declared", *known):
+        return f"unknown meter {name!r}; known: auto, {', '.join(known)}"
+    if name == "declared":
+        missing = [key for key in ("idle_w", "busy_core_w") if not isinstance(wanted.get(key), (int, float))]
+        return f"the meter 'declared' needs {' and '.join(missing)}, in watts" if missing else ""
+    return (
+        f"the meter {name!r} cannot be used: {known[name]['why_not']}"
+        if name in known and known[name]["why_not"]
+        else ""
+    )
 
 
 def _ending(error: AgentError | ProtocolError, name: str) -> Infeasible | JobFailed:

@@ -24,22 +24,22 @@ PATIENCE_S = 10
 class LocalTransport:
     """A running agent on this machine."""
 
-    def __init__(self, bundle: Path, *, home: Path, plugins: Sequence[str] = (), python: str = sys.executable) -> None:
+    def __init__(self, bundle: Path, *, home: Path, words: Sequence[str] = (), python: str = sys.executable) -> None:
         """Start it.
 
         Raises:
             OSError: `python` cannot be run.
         """
-        arguments = [python, "-I", str(bundle), "serve", "--home", str(home)]
-        arguments += [word for plugin in plugins for word in ("--plugin", plugin)]
+        arguments = [python, "-I", str(bundle), "serve", "--home", str(home), *words]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  open for as long as the agent may complain
-        self._process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-        )
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                arguments, stdin=pipe, stdout=pipe, stderr=self._errors, start_new_session=True
+            )
+        except OSError:
+            self._errors.close()
+            raise
         self.incoming = _present(self._process.stdout)
         self.outgoing = _present(self._process.stdin)
 

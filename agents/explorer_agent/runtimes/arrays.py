@@ -38,8 +38,8 @@ def read(path: Path, ports: Sequence[Port]) -> Arrays:
     import numpy as np
 
     try:
-        with np.load(str(path), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise AgentError(FAILED, f"the inputs are no .npz of plain arrays: {error}") from error
     if len(ports) == len(arrays) == 1:
