@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 RESAMPLES = 1000
 SEED = 7
 BLOCKS_MIN = 8  # fewer say nothing about their own spread
+BLOCKS_MAX = 250  # more make the bootstrap dearer and no better
 # MLPerf Inference: with 99 % confidence and no query over the latency, a percentile needs so many queries.
 TAILS = {"latency_p90_ms": (0.90, 44), "latency_p99_ms": (0.99, 459)}
 READINGS_MIN = 50  # of a power meter, for an integral worth its name
@@ -142,7 +143,7 @@ def block_length(series: NDArray[Any]) -> int:
 
 def _share_spread(below: NDArray[np.bool_]) -> tuple[float, float]:
     """How far the share of True may lie below and above its own mean, 95 %."""
-    length = block_length(below)
+    length = max(block_length(below), len(below) // BLOCKS_MAX)
     blocks = below[: len(below) // length * length].reshape(-1, length).mean(axis=1)
     count = len(blocks)
     if count < 2:
