@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 LAST_WORDS = 4000
 PATIENCE_S = 10
+PIPE_BYTES = 1 << 20  # the most an ordinary user gets; fewer changes between the two processes
 
 
 class LocalTransport:
@@ -35,7 +36,12 @@ class LocalTransport:
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(
-                arguments, stdin=pipe, stdout=pipe, stderr=self._errors, start_new_session=True
+                arguments,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=self._errors,
+                start_new_session=True,
+                pipesize=PIPE_BYTES,
             )
         except OSError:
             self._errors.close()
