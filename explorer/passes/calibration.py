@@ -35,10 +35,23 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships 
 
     def __init__(self, calibration: Calibration, progress: Report | None = None) -> None:
         self._calibration, self._progress, self._read = calibration, progress, 0
+        self._until = calibration.count
+
+    def __len__(self) -> int:
+        return self._calibration.count
+
+    @property
+    def stride(self) -> int:
+        """How many inputs may be held at once: at most 4, and a divisor of how many there are."""
+        return max(size for size in range(1, 5) if len(self) % size == 0)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Read only these next; onnxruntime's word for a stride."""
+        self._read, self._until = start_index, end_index
 
     def get_next(self) -> Feed | None:
         count, index = self._calibration.count, self._read
-        if index == count:
+        if index >= self._until:
             return None
         self._read += 1
         if self._progress is not None:

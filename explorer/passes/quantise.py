@@ -1,7 +1,7 @@
 """Quantise to int8 by calibration: an .onnx file in, one with Q/DQ pairs out.
 
-Ranges are the smallest and the largest value seen (min-max) over inputs of the training split. Which layers become
-int8, and in which form, is the recipe's: see `explorer.passes.recipes`.
+The ranges of activations are learnt from inputs of the training split: the smallest and the largest value seen, unless
+something else is chosen. Which layers become int8, and in which form, is the recipe's: see `explorer.passes.recipes`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ from explorer.errors import BadInput, JobFailed, Problem
 from explorer.passes import Report
 from explorer.passes.calibration import RANDOM, Calibration, Reader, calibration_of
 from explorer.passes.quiet import quiet
-from explorer.passes.recipes import RECIPES, Choice, QuantRecipe, choose
-from explorer.registry import nearest
+from explorer.passes.recipes import Choice, QuantRecipe, choose, recipe_of
 
+_METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
 _CHECKED_SAMPLES = 8
 _OLDEST_OPSET = 13  # the first with Q/DQ per channel
 
@@ -36,9 +40,9 @@ def run(
 
     Args:
         inputs: ``onnx``.
-        params: ``recipe`` (a key of `RECIPES`); ``dataset`` {name, options}, or none: then normal random numbers stand
-            in; optional ``calibration`` (how many inputs, default 256), ``sample_shape`` (for a file that leaves sizes
-            open), ``seed`` (of random inputs), ``search``.
+        params: ``recipe`` (a key of `RECIPES`) and any of `SETTINGS`, which go before it; ``dataset`` {name, options},
+            or none: then normal random numbers stand in; optional ``calibration`` (how many inputs, default 256),
+            ``sample_shape`` (for a file that leaves sizes open), ``seed`` (of random inputs), ``search``.
         out: the .onnx file to write.
         progress: told the fraction of the calibration done.
 
@@ -50,13 +54,13 @@ def run(
         BadInput: the file, the recipe or the calibration data cannot be used.
         JobFailed: the quantised file does not run.
     """
-    recipe = _recipe(params["recipe"])
+    recipe = recipe_of(params)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         prepared = Path(folder, "prepared.onnx")
         model = _prepare(inputs["onnx"], prepared)
         calibration = calibration_of(model, params)
         chosen = choose(model, recipe)
-        _quantise(prepared, out, Reader(calibration, progress), recipe, [c.node for c in chosen if not c.why_float])
+        _quantise(prepared, out, Reader(calibration, progress), recipe, [c for c in chosen if not c.why_float])
         sqnr_db = _sqnr_db(prepared, out, calibration)
     return {
         "recipe": params["recipe"],
@@ -66,13 +70,6 @@ def run(
         "sqnr_db": sqnr_db,
         "notes": _notes(chosen, calibration),
     }
-
-
-def _recipe(name: str) -> QuantRecipe:
-    if name not in RECIPES:
-        hint = nearest(name, list(RECIPES))
-        raise BadInput(Problem("unknown quantisation recipe", seen=repr(name), allowed=", ".join(RECIPES), hint=hint))
-    return RECIPES[name]
 
 
 def _prepare(path: Path, prepared: Path) -> onnx.ModelProto:
@@ -95,14 +92,16 @@ def _prepare(path: Path, prepared: Path) -> onnx.ModelProto:
     return model
 
 
-def _quantise(prepared: Path, out: Path, reader: Reader, recipe: QuantRecipe, nodes: Sequence[str]) -> None:
-    if not nodes:  # asked for no node in particular, onnxruntime would take them all
+def _quantise(prepared: Path, out: Path, reader: Reader, recipe: QuantRecipe, chosen: Sequence[Choice]) -> None:
+    if not chosen:  # asked for no node in particular, onnxruntime would take them all
         onnx.save(_slim(onnx.load(prepared)), out)
         return
-    options = {**recipe.options, "QuantizeBias": recipe.bias}
+    types = sorted({choice.op for choice in chosen})
+    options = {**recipe.options, "QuantizeBias": recipe.bias, "ActivationSymmetric": recipe.symmetric}
     if not recipe.outputs:
-        every = {node.op_type for node in onnx.load(prepared).graph.node}
-        options["OpTypesToExcludeOutputQuantization"] = sorted(every)
+        options["OpTypesToExcludeOutputQuantization"] = types
+    if recipe.method != "minmax":  # the others hold every activation of every input of a stride
+        options["CalibStridedMinMax"] = reader.stride
     try:
         with quiet():
             quantize_static(
@@ -110,12 +109,13 @@ def _quantise(prepared: Path, out: Path, reader: Reader, recipe: QuantRecipe, no
                 out,
                 reader,
                 quant_format=QuantFormat.QDQ,
-                calibrate_method=CalibrationMethod.MinMax,
+                calibrate_method=_METHODS[recipe.method],
                 activation_type=QuantType.QInt8 if recipe.signed else QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
+                weight_type=QuantType.QInt8 if recipe.signed_weights else QuantType.QUInt8,
+                per_channel=recipe.per_channel,
                 reduce_range=recipe.reduce_range,
-                nodes_to_quantize=list(nodes),
+                op_types_to_quantize=types,
+                nodes_to_quantize=[choice.node for choice in chosen],
                 extra_options=options,
             )
     except Exception as error:

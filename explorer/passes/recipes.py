@@ -17,10 +17,13 @@ bits (`reduce_range`), which took GaitSet from 11 dB to 43 dB there and costs 5 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import onnx
+
+from explorer.errors import BadInput, Problem
+from explorer.registry import nearest
 
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -29,33 +32,73 @@ _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 class QuantRecipe:
     """How one runtime wants its int8."""
 
-    signed: bool  # activations: int8 around zero, or uint8 with a zero point
+    signed: bool  # activations: int8, or uint8
+    symmetric: bool  # activations: a range around zero, or one that follows the data
     reduce_range: bool  # weights of 7 bits
     outputs: bool  # quantise what a layer gives, too
     bias: bool  # int32 bias, or float
+    signed_weights: bool = True  # int8, or uint8
+    per_channel: bool = True  # weights: a scale for each output channel, or one for all
+    method: str = "minmax"  # how the range of an activation is found
     residuals: bool = False  # quantise what is added to a convolution's output
     rank3: bool = True  # 3-D convolutions
     min_channels: int = 1  # convolutions of fewer input channels stay float
+    fixed: tuple[str, ...] = ()  # settings that the runtime leaves no choice in
     options: Mapping[str, Any] = field(default_factory=dict)  # further ones of onnxruntime.quantization
 
 
 RECIPES: Mapping[str, QuantRecipe] = {
-    "onnxruntime": QuantRecipe(signed=False, reduce_range=True, outputs=True, bias=True, rank3=False, min_channels=16),
-    "openvino": QuantRecipe(signed=False, reduce_range=True, outputs=False, bias=False),
+    "onnxruntime": QuantRecipe(
+        signed=False, symmetric=False, reduce_range=True, outputs=True, bias=True, rank3=False, min_channels=16
+    ),
+    "openvino": QuantRecipe(signed=False, symmetric=False, reduce_range=True, outputs=False, bias=False),
     "tensorrt": QuantRecipe(
         signed=True,
+        symmetric=True,
         reduce_range=False,
         outputs=False,
         bias=False,
         residuals=True,
-        options={
-            "ActivationSymmetric": True,
-            "WeightSymmetric": True,
-            "AddQDQPairToWeight": True,
-            "DedicatedQDQPair": True,
-        },
+        fixed=("activation_range", "weight_type"),
+        options={"WeightSymmetric": True, "AddQDQPairToWeight": True, "DedicatedQDQPair": True},
     ),
 }
+
+
+# What a candidate may choose for itself (`explorer.space.QUANTISATION_AXES`): the recipe's field, the words' meaning.
+SETTINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "calibration_method": ("method", {"minmax": "minmax", "entropy": "entropy", "percentile": "percentile"}),
+    "weight_type": ("signed_weights", {"int8": True, "uint8": False}),
+    "weight_scale": ("per_channel", {"tensor": False, "channel": True}),
+    "weight_range": ("reduce_range", {"full": False, "reduced": True}),
+    "activation_range": ("symmetric", {"symmetric": True, "asymmetric": False}),
+}
+
+
+def recipe_of(params: Mapping[str, Any]) -> QuantRecipe:
+    """The recipe named by ``params["recipe"]``, with whatever of `SETTINGS` is in `params`.
+
+    Raises:
+        BadInput: an unknown recipe or word, or a setting the runtime leaves no choice in.
+    """
+    name = params["recipe"]
+    if name not in RECIPES:
+        hint = nearest(name, list(RECIPES))
+        raise BadInput(Problem("unknown quantisation recipe", seen=repr(name), allowed=", ".join(RECIPES), hint=hint))
+    changes = {}
+    for setting, (attribute, words) in SETTINGS.items():
+        if params.get(setting) is not None:
+            _check_setting(name, setting, params[setting])
+            changes[attribute] = words[params[setting]]
+    return replace(RECIPES[name], **changes)
+
+
+def _check_setting(name: str, setting: str, word: str) -> None:
+    recipe, (attribute, words) = RECIPES[name], SETTINGS[setting]
+    allowed = [w for w, value in words.items() if setting not in recipe.fixed or value == getattr(recipe, attribute)]
+    if word not in allowed:
+        what = f"not possible for {name}" if word in words else "unknown word"
+        raise BadInput(Problem(what, path=setting, seen=repr(word), allowed=", ".join(allowed)))
 
 
 @dataclass(frozen=True)
