@@ -9,11 +9,11 @@ silent or away raises DeviceLost from then on; connect again for a new one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
 import queue
-import sys
 import threading
 import weakref
 import zipfile
@@ -23,25 +23,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-import explorer
-from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice, Problem
-from explorer.registry import nearest
+from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice
 from explorer.statistics import Measurement
 from explorer.transports import Transport
-from explorer.transports.bundle import make_bundle
-from explorer.transports.local import LocalTransport
+from explorer.transports.boards import start
 from explorer_agent.messages import AgentError, Deployment, refuse
 from explorer_agent.wire import PROTOCOL, Message, ProtocolError, Reader, Writer
 
 START_S = 120.0  # until hello: a slow board imports its libraries first
 SILENCE_S = 30.0
-WAIT_S = 5.0
 JOB_S = 900.0
 OLDEST_PROTOCOL = 1
-OPTIONS = ("meter", "plugins", "python", "runtimes", "wait_s")
 
 Reply = tuple[Message, bytes]
 
@@ -253,7 +247,7 @@ class _Line:
                 return message, reply
 
     def cancel(self) -> None:
-        if not self._lost:
+        with contextlib.suppress(OSError):  # nobody there to cancel anything: whoever waits is told so
             self._writer.write({"type": "cancel", "id": next(self._ids), "job": self._current})
 
     def close(self) -> None:
@@ -300,43 +294,8 @@ def connect(spec: str, *, cache: Path, options: Mapping[str, Any] | None = None)
         NoDevice: it cannot be reached or is in use.
         BadInput: an option nobody knows.
     """
-    settings = _settings(spec, options or {})
-    bundle, _ = make_bundle(cache)
-    python = str(settings.get("python", sys.executable))
-    try:
-        transport = LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python)
-    except OSError as error:
-        raise NoDevice(f"{spec}: cannot start the agent with {python}: {error.strerror}") from error
+    transport, settings = start(spec, cache=cache, options=options or {})
     return Device(spec, transport, shares_host=True, meter=settings.get("meter"))
-
-
-def boards() -> dict[str, Path]:
-    """The boards described in files, by name: in an installed package, or in a clone."""
-    package = Path(explorer.__file__).parent
-    folders = (package / "_devices", package.parent / "agents" / "devices")
-    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
-
-
-def _words(settings: Mapping[str, Any]) -> list[str]:
-    """The agent's command line."""
-    given = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
-    words = [word for option, names in given for name in names for word in (option, str(name))]
-    return [*words, "--wait", str(settings.get("wait_s", WAIT_S))]
-
-
-def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = [key for key in options if key not in OPTIONS]
-    if unknown:
-        allowed, hint = ", ".join(OPTIONS), nearest(unknown[0], OPTIONS)
-        raise BadInput(Problem("unknown device option", seen=unknown[0], allowed=allowed, hint=hint))
-    known = boards()
-    name = spec.rstrip(":")
-    if name not in known:
-        raise NoDevice(
-            f"no device {spec!r}; known: {', '.join(f'{board}:' for board in known)}. {nearest(name, list(known))}"
-        )
-    board: dict[str, Any] = yaml.safe_load(known[name].read_text(encoding="utf-8"))
-    return {**board, **options, "meter": {**board.get("meter", {}), **options.get("meter", {})}}
 
 
 def _objection_to(hello: Message) -> str:

@@ -18,7 +18,7 @@ import pytest
 from agent.networks import convolutional, samples
 
 from explorer import device as device_module
-from explorer.device import Built, Device, boards, connect
+from explorer.device import Built, Device, connect
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
 from explorer.statistics import Measurement, derive
 
@@ -248,10 +248,6 @@ def test_what_cannot_be_connected_is_said_before_anything_starts(tmp_path: Path)
         connect("local:", cache=tmp_path, options={"python": "/nowhere/python"})
     with pytest.raises(BadInput, match="unknown device option"):
         connect("local:", cache=tmp_path, options={"metre": {}})
-
-
-def test_every_board_file_tells_what_it_is() -> None:
-    assert "local" in boards()
 
 
 def test_an_engine_that_is_gone_fails_the_job(connected: Connect) -> None:

@@ -1,0 +1,65 @@
+"""Boards by name: agents/devices/*.yaml says how each is reached and what it has to be told; a space file may say it
+better.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import explorer
+from explorer.errors import BadInput, NoDevice, Problem
+from explorer.registry import nearest
+from explorer.transports import Transport
+from explorer.transports.bundle import make_bundle
+from explorer.transports.local import LocalTransport
+
+WAIT_S = 5.0
+OPTIONS = ("meter", "plugins", "python", "runtimes", "wait_s")
+
+
+def boards() -> dict[str, Path]:
+    """The boards described in files, by name: in an installed package, or in a clone."""
+    package = Path(explorer.__file__).parent
+    folders = (package / "_devices", package.parent / "agents" / "devices")
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+
+
+def start(spec: str, *, cache: Path, options: Mapping[str, Any]) -> tuple[Transport, dict[str, Any]]:
+    """Start the agent of the board that `spec` names; its streams, and what its file and `options` say of it.
+
+    Raises:
+        NoDevice: there is no such board, or its agent cannot be started.
+        BadInput: an option nobody knows.
+    """
+    settings = _settings(spec, options)
+    bundle, _ = make_bundle(cache)
+    python = str(settings.get("python", sys.executable))
+    try:
+        return LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python), settings
+    except OSError as error:
+        raise NoDevice(f"{spec}: cannot start the agent with {python}: {error.strerror}") from error
+
+
+def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = [key for key in options if key not in OPTIONS]
+    if unknown:
+        allowed, hint = ", ".join(OPTIONS), nearest(unknown[0], OPTIONS)
+        raise BadInput(Problem("unknown device option", seen=unknown[0], allowed=allowed, hint=hint))
+    known, name = boards(), spec.rstrip(":")
+    if name not in known:
+        names = ", ".join(f"{board}:" for board in known)
+        raise NoDevice(f"no device {spec!r}; known: {names}. {nearest(name, list(known))}".strip())
+    board: dict[str, Any] = yaml.safe_load(known[name].read_text(encoding="utf-8"))
+    return {**board, **options, "meter": {**board.get("meter", {}), **options.get("meter", {})}}
+
+
+def _words(settings: Mapping[str, Any]) -> list[str]:
+    """The agent's command line."""
+    given = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
+    words = [word for option, names in given for name in names for word in (option, str(name))]
+    return [*words, "--wait", str(settings.get("wait_s", WAIT_S))]

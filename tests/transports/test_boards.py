@@ -1,0 +1,28 @@
+"""Boards by name, and what a space file says over what the board's file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from explorer.transports.boards import _settings, boards
+
+
+def test_this_machine_is_a_board_with_a_declared_meter() -> None:
+    settings = _settings("local:", {})
+    assert {"idle_w", "busy_core_w"} <= set(settings["meter"])
+
+
+def test_options_come_over_the_boards_own() -> None:
+    settings = _settings("local", {"meter": {"idle_w": 1.5}, "wait_s": 1})
+    assert settings["meter"]["idle_w"] == 1.5
+    assert settings["meter"]["busy_core_w"] > 0, "what is not said stays"
+
+
+@pytest.mark.parametrize("path", boards().values(), ids=list(boards()))
+def test_every_board_file_says_what_it_is_and_how_it_is_reached(path: Path) -> None:
+    board = yaml.safe_load(path.read_text())
+    assert board["summary"]
+    assert board["transport"]
