@@ -150,6 +150,17 @@ def test_samples_that_do_not_fit_are_refused(
         arrays.read(packed(tmp_path / "in", **members), [port])
 
 
+def test_only_the_samples_that_are_needed_are_read(tmp_path: Path) -> None:
+    path = packed(tmp_path / "in", x=samples(20))
+    port = arrays.Port("input", (2, 1, 16, 16), "float32")
+    np.testing.assert_array_equal(arrays.read(path, [port], at_most=5)["input"], samples(20)[:5])
+    np.testing.assert_array_equal(arrays.read(path, [port])["input"], samples(20))
+    assert len(arrays.feeds(path, [port])) == arrays.DISTINCT_BATCHES
+    path.write_bytes(path.read_bytes().replace(b"(20, 1, 16, 16)", b"(90, 1, 16, 16)"))
+    with pytest.raises(AgentError, match=r"no \.npz of plain arrays"):
+        arrays.read(path, [port])
+
+
 def test_pickles_and_noise_are_no_samples(tmp_path: Path) -> None:
     port = arrays.Port("input", (2, 4), "float32")
     np.savez(tmp_path / "pickled.npz", input=np.array([{"a": 1}], dtype=object))
