@@ -64,12 +64,14 @@ def report(
     results: StudyFolder = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="Only the front, not every completed trial.")] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md, html or png.")] = "table",
-    output: Annotated[Path | None, typer.Option(help="Write to this file; png and html need one.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file; png and html go into the study's folder by default.")
+    ] = None,
 ) -> None:
     """Show a study as a table, a page, a picture, or data for scripts. Works while the study runs."""
     from explorer.report import write
 
-    write(_study(results), pareto=pareto, format=format, output=output)
+    typer.echo(write(_study(results), pareto=pareto, format=format, output=output).rstrip("\n"))
 
 
 @app.command(epilog="Example:  explorer recommend --require 'accuracy>=0.9' --prefer throughput_ips")
@@ -81,7 +83,7 @@ def recommend(
     """Name the one candidate to deploy, and why; or what it would take, when none satisfies the wishes."""
     from explorer.report.recommend import advise
 
-    typer.echo(advise(_study(results), require=require or [], prefer=prefer))
+    typer.echo(str(advise(_study(results), require=require or [], prefer=prefer)))
 
 
 @app.command(epilog="Example:  explorer export --trial 12 --to onnx --output deploy")

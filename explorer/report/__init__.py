@@ -70,4 +70,25 @@ def render(folder: Path, *, pareto: bool, format: str) -> str | bytes:
     return write(load(folder), pareto=pareto)
 
 
-__all__ = ["FORMATS", "Format", "View", "load", "render"]
+def write(folder: Path, *, pareto: bool, format: str, output: Path | None) -> str:
+    """Write a report to a file, or return it for the terminal.
+
+    Returns:
+        What to print: the report, or where it was written.
+
+    Raises:
+        BadInput: no such format or study; a picture or page without a file to go to; a file that cannot be written.
+    """
+    if output is None and format in FORMATS and FORMATS[format].needs_output:
+        output = folder / f"report{FORMATS[format].suffix}"
+    content = render(folder, pareto=pareto, format=format)
+    if output is None:
+        return str(content)
+    try:
+        output.write_bytes(content if isinstance(content, bytes) else content.encode())
+    except OSError as error:
+        raise BadInput(Problem("cannot write the report", file=output, seen=error.strerror or str(error))) from error
+    return str(output)
+
+
+__all__ = ["FORMATS", "Format", "View", "load", "render", "write"]

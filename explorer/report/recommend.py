@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from explorer.errors import BadInput, Problem
 from explorer.registry import nearest
 from explorer.report import wording
 from explorer.report.text import cell
-from explorer.report.view import View, footnotes
+from explorer.report.view import View, footnotes, load
 from explorer.result import Constraint, Direction, Metric, Objective, Record
 
 
@@ -59,6 +60,29 @@ def recommend(view: View, requires: Sequence[Constraint], prefer: str) -> Recomm
     chosen = _best(sure or by_value, wish)
     reasons = _reasons(view, chosen, requires, wish, sure=bool(sure), passed_over=_best(by_value, wish))
     return Recommendation(chosen, sure=bool(sure), sentences=tuple(reasons))
+
+
+def advise(folder: Path, *, require: Sequence[str], prefer: str | None) -> Recommendation:
+    """`recommend` for words from the command line.
+
+    Args:
+        folder: results/<study>.
+        require: constraints such as ``accuracy>=0.9``.
+        prefer: a metric; None for the first objective.
+
+    Raises:
+        BadInput: with every requirement that is not a constraint, or as `recommend`.
+    """
+    problems, requires = [], []
+    for text in require:
+        try:
+            requires.append(Constraint.parse(text))
+        except ValueError as error:
+            problems.append(Problem(str(error), path="--require"))
+    if problems:
+        raise BadInput(problems)
+    view = load(folder)
+    return recommend(view, requires, prefer or view.objectives[0].metric)
 
 
 def worse_end(metric: Metric, constraint: Constraint) -> float:
