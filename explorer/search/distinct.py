@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
@@ -63,7 +62,7 @@ class Grid:
         steps = np.where(self._categorical, steps > 0, steps * self._scale).sum(axis=1)
         rows = np.flatnonzero(self._free)
         distance = steps[rows]
-        return self.candidates[rng.choice(rows[distance <= distance.min() + 1e-9])]
+        return self.candidates[int(rng.choice(rows[distance <= distance.min() + 1e-9]))]
 
     def candidate(self, asked: Mapping[str, Any]) -> Candidate:
         return self.candidates[self._row[tuple(self._levels_asked(asked))]]
@@ -134,8 +133,3 @@ class Distinct(BaseSampler):
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         self._inner.after_trial(study, trial, state, values)
-
-
-def levels(grid: Grid) -> NDArray[np.int64]:
-    """Rows of level numbers, one a candidate; for samplers that model the whole table."""
-    return grid._levels

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from explorer.result import Objective, Record
@@ -43,7 +44,9 @@ class Search:
         self._seen_values = False
         seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
         self._sampler = Distinct(SAMPLERS.load(sampler)(seed), self._grid, seed=seed)
-        directions = ["maximize" if o.direction == "max" else "minimize" for o in self._objectives]
+        directions = [
+            StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
+        ]
         self._study = optuna.create_study(sampler=self._sampler, directions=directions)
         self._asked: dict[Candidate | tuple[object, ...], Trial] = {}
         self._first = not records
