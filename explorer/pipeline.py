@@ -49,6 +49,11 @@ class Done:
     infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
 
+    def followed_by(self, later: Done) -> Done:
+        """`later`, knowing also of the stages before it."""
+        times, infos = {**self.times, **later.times}, {**self.infos, **later.infos}
+        return Done(later.sha256, times, infos, {**self.outputs, **later.outputs})
+
 
 class Executor(Protocol):
     """Where stages are executed: local processes now, a distributed engine later."""
@@ -118,28 +123,23 @@ _Answer = Callable[[Stage, Mapping[str, str], str], "tuple[dict[str, Any], bool]
 
 def _resolve(stage: Stage, artifacts: Artifacts, answer: _Answer) -> Done | None:
     """Walk the graph from its sources to `stage`; None as soon as `answer` has none."""
-    inputs, times, infos, outputs = {}, {}, {}, {}
+    inputs: dict[str, str] = {}
+    before = Done("")
     for role, source in sorted(stage.inputs.items()):
         if isinstance(source, str):
             inputs[role] = source
             continue
-        if (before := _resolve(source, artifacts, answer)) is None:
+        if (made := _resolve(source, artifacts, answer)) is None:
             return None
-        inputs[role] = before.sha256
-        times |= before.times
-        infos |= before.infos
-        outputs |= before.outputs
+        inputs[role] = made.sha256
+        before = before.followed_by(made)
     found = answer(stage, inputs, key_of(stage, inputs))
     if found is None:
         return None
     entry, cached = found
-    own_time = {stage.name: StageTime(entry["seconds"], cached)}
-    return Done(
-        sha256=entry["output"],
-        times=times | own_time,
-        infos=infos | {stage.name: entry["info"]},
-        outputs=outputs | {stage.name: entry["output"]},
-    )
+    taken = StageTime(entry["seconds"], cached)
+    own = Done(entry["output"], {stage.name: taken}, {stage.name: entry["info"]}, {stage.name: entry["output"]})
+    return before.followed_by(own)
 
 
 def key_of(stage: Stage, inputs: Mapping[str, str]) -> str:

@@ -64,7 +64,7 @@ def read_study(folder: Path) -> dict[str, Any]:
     """
     path = folder / STUDY
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
+        data: Any = json.loads(path.read_text())
     except FileNotFoundError as error:
         hint = "give the folder that holds study.json, usually results/<study>; 'explorer run' makes one"
         raise BadInput(Problem("no study here", file=folder, seen=f"no {STUDY}", hint=hint)) from error
@@ -73,7 +73,7 @@ def read_study(folder: Path) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("format", 0) > STUDY_FORMAT:
         seen = f"format {data.get('format')}" if isinstance(data, dict) else "not a JSON object"
         raise BadInput(Problem("cannot read the study", file=path, seen=seen, allowed=f"format {STUDY_FORMAT}"))
-    return data
+    return dict(data)
 
 
 def newest(results: Path) -> Path:
