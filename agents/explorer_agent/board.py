@@ -72,12 +72,14 @@ def memory_mb(root: Path = ROOT) -> dict[str, int]:
 
 
 def busy_s(root: Path = ROOT) -> float | None:
-    """Seconds all cores together have been busy since boot, whoever kept them so."""
-    line = (_read(root / "proc/stat") or "").split("\n", 1)[0].split()
-    if len(line) < 8:
+    """Seconds that the cores this process may use have been busy since boot, whoever kept them so; None if not told."""
+    lines = (line.split() for line in (_read(root / "proc/stat") or "").splitlines())
+    ticks = {line[0]: [int(number) for number in line[1:]] for line in lines if line and line[0].startswith("cpu")}
+    ours = [ticks[name] for name in (f"cpu{core}" for core in os.sched_getaffinity(0)) if name in ticks]
+    if not ours:
         return None
-    user, nice, system, _idle, _iowait, irq, softirq = (int(ticks) for ticks in line[1:8])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    # user, nice, system, idle, iowait, irq, softirq, …: all but the two in which a core has nothing to do
+    return sum(sum(core[:3]) + sum(core[5:7]) for core in ours) / os.sysconf("SC_CLK_TCK")
 
 
 def _hottest(root: Path) -> float | None:
