@@ -92,6 +92,13 @@ class Foreman:
                 self._nursery.kill(self._running)
             return bool(jobs)
 
+    def cancel_waiting(self, why: str) -> None:
+        """Have the jobs that have not begun never begin."""
+        with self._lock:
+            for job in self._queue.queue:
+                if job:
+                    job.ended = job.ended or why
+
     def busy(self) -> bool:
         """Whether a job runs or waits."""
         return self._running is not None or not self._queue.empty()

@@ -88,6 +88,7 @@ class Session:
             self._leave(linger_s)
 
     def _leave(self, linger_s: float) -> None:
+        self._foreman.cancel_waiting("the host went away")  # nothing new starts without a host
         deadline = time.monotonic() + linger_s
         while time.monotonic() < deadline and self._foreman.busy():
             time.sleep(0.1)
@@ -114,8 +115,7 @@ class Session:
         except OSError as error:
             self._refuse(request_id, AgentError(FAILED, str(error), trace=traceback.format_exc()))
 
-    # quick requests
-    # -----------------------------------------------------------------------------------------------------
+    # Quick requests: answered at once, by the thread that reads.
 
     def _has(self, request_id: int, frame: Frame) -> None:
         wanted = [checked(sha256) for sha256 in decode(Has, frame.message).sha256]
@@ -141,8 +141,7 @@ class Session:
         cancelled = self._foreman.cancel(decode(Cancel, frame.message).job, "cancelled by the host")
         self._send({"type": "cancel", "id": request_id, "cancelled": cancelled})
 
-    # jobs
-    # ---------------------------------------------------------------------------------------------------------------
+    # Jobs: handed to the foreman, answered from its thread.
 
     def _build(self, request_id: int, frame: Frame) -> None:
         request = decode(Build, frame.message)

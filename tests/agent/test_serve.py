@@ -258,15 +258,18 @@ def test_nothing_is_left_behind(start: Start, ending: str) -> None:
 
 def test_a_job_may_outlive_its_host_and_its_reply_is_kept(start: Start) -> None:
     talk = start("--linger", "20")
-    engine = talk.build(talk.script(then="linger", latency_s=0.001))["engine"]
+    talk_source = talk.script(then="linger", latency_s=0.001)
+    engine = talk.build(talk_source)["engine"]
     asked = {"engine": engine, "deployment": FAKE, "plan": QUICK}
     talk.say("measure", **asked)
+    talk.say("build", source=talk_source, deployment={**FAKE, "batch": 9})
     time.sleep(0.3)
     talk.out.close()
     again = start("--wait", "20")
     kept, body = again.ask("measure", **asked)
     assert kept["cached"] is True
     assert len(body) == 8 * sum(spec["count"] for spec in kept["series"])
+    assert not again.build(talk_source, batch=9)["cached"], "what had not begun never began"
     fresh, _ = again.ask("measure", **asked)
     assert fresh["cached"] is False, "a measurement is handed out once; the next is a new one"
 
