@@ -92,18 +92,23 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def _write_network(path: Path) -> None:
+    """Two convolutions: the first has too few channels to be worth int8, the second has enough."""
     rng = np.random.default_rng(5)
-    kernel = numpy_helper.from_array(rng.normal(0, 0.1, (32, 3, 3, 3)).astype(np.float32), "kernel")
+    kernels = [
+        numpy_helper.from_array(rng.normal(0, 0.1, shape).astype(np.float32), name)
+        for name, shape in {"first": (16, 3, 3, 3), "second": (32, 16, 3, 3)}.items()
+    ]
     nodes = [
-        helper.make_node("Conv", ["input", "kernel"], ["conv"], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["conv"], ["relu"]),
-        helper.make_node("GlobalAveragePool", ["relu"], ["output"]),
+        helper.make_node("Conv", ["input", "first"], ["thin"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["thin"], ["bent"]),
+        helper.make_node("Conv", ["bent", "second"], ["thick"], pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["thick"], ["output"]),
     ]
     ends = [
         helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 32, 32]),
         helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 32, 1, 1]),
     ]
-    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], [kernel])
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], kernels)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
 
 
