@@ -69,8 +69,6 @@ class Study:
         Raises:
             BadInput: no trial has such a metric.
         """
-        from matplotlib import pyplot  # noqa: F401  its import is what lets a notebook show figures
-
         from explorer.report.panel import Panel
         from explorer.report.plots import figure
 

@@ -27,11 +27,16 @@ _PANELS = 3  # more do not fit side by side
 _GREY = "#555555"
 
 
+class Picture(Figure):
+    """A figure that a notebook can show without a backend of pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self, dpi=110)
+
+
 def as_png(view: View, *, pareto: bool) -> bytes:
     """The picture as a file's content; with `pareto`, what is dominated is pale."""
-    file = io.BytesIO()
-    figure(view, pale=pareto).savefig(file, format="png", dpi=160, facecolor="white")
-    return file.getvalue()
+    return _png(figure(view, pale=pareto), dpi=160)
 
 
 def panels(view: View) -> list[Panel]:
@@ -69,7 +74,7 @@ def _sentence(view: View) -> Figure:
 
 def _canvas(view: View, *, width: float, height: float = 6.0) -> Figure:
     """An empty figure, sizes in inches, with the study's name and its counts above."""
-    drawing = Figure(figsize=(width, height))
+    drawing = Picture(figsize=(width, height))
     FigureCanvasAgg(drawing)
     name, _, counts = view.headline.partition(": ")
     left, top = 0.15 / width, 1 - 0.14 / height
@@ -111,3 +116,9 @@ def _key(marker: str, colour: str, label: str, *, size: float = 8) -> Line2D:
 def _said(axis: str | None, value: str) -> str:
     """A value as a legend says it: numbers with their axis."""
     return value if not axis or not value[:1].isdigit() else f"{wording.title(axis)[0]} {value}"
+
+
+def _png(drawing: Figure, *, dpi: int) -> bytes:
+    file = io.BytesIO()
+    drawing.savefig(file, format="png", dpi=dpi, facecolor="white")
+    return file.getvalue()

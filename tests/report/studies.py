@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from explorer import store
 from explorer.result import Evaluation, Metric, Record, StageTime
@@ -43,14 +42,14 @@ def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: 
 
 def walk(count: int = 60, seed: int = 3) -> list[Record]:
     """`count` trials over `AXES`, most complete, energy estimated, a few infeasible, one failed, one doubtful."""
-    rng = np.random.default_rng(seed)
+    rng = random.Random(seed)
     points = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
     rng.shuffle(points)
     points.insert(0, {"prune_ratio": 0, "precision": "fp32", "runtime": "onnxruntime", "batch": 1, "threads": 1})
     return [_trial(number, params, rng) for number, params in enumerate(points[:count])]
 
 
-def _trial(number: int, params: dict[str, Any], rng: np.random.Generator) -> Record:
+def _trial(number: int, params: dict[str, Any], rng: random.Random) -> Record:
     if params["precision"] == "bf16" and params["runtime"] == "onnxruntime":
         reason = "onnxruntime has no bf16 on this CPU"
         return record(number, state="infeasible", params=params, reason=reason, constraints={"feasible": 1.0})
@@ -67,13 +66,13 @@ def _trial(number: int, params: dict[str, Any], rng: np.random.Generator) -> Rec
     )
 
 
-def _metrics(params: dict[str, Any], rng: np.random.Generator) -> dict[str, Metric]:
+def _metrics(params: dict[str, Any], rng: random.Random) -> dict[str, Metric]:
     prune, precision, batch, threads = (params[name] for name in ("prune_ratio", "precision", "batch", "threads"))
     openvino = params["runtime"] == "openvino"
-    accuracy = 0.957 - 0.16 * prune**2.6 - LOSS[precision] * (1 + 2 * prune) + rng.normal(0, 0.002)
+    accuracy = 0.957 - 0.16 * prune**2.6 - LOSS[precision] * (1 + 2 * prune) + rng.gauss(0, 0.002)
     speed = 210 * SPEED[precision] * (1 + 1.6 * prune) * (1 + 0.35 * math.log2(batch)) * threads**0.8
-    speed *= (1.25 if openvino else 1.0) * rng.normal(1, 0.03)
-    power = 6 + 9 * threads * rng.normal(1, 0.01)
+    speed *= (1.25 if openvino else 1.0) * rng.gauss(1, 0.03)
+    power = 6 + 9 * threads * rng.gauss(1, 0.01)
     return {
         "accuracy": Metric(accuracy, accuracy - 0.014, accuracy + 0.012),
         "throughput_ips": _around(speed, 0.015),

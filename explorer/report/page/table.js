@@ -33,7 +33,7 @@ function headCell(column) {
 function drawTable(trials) {
   const { key, descending } = state.sort;
   const { of } = columns.find((column) => column.key === key);
-  const shown = trials.filter((trial) => trial.front || !state.tableOfFront);
+  const shown = trials.filter((trial) => trial.front || !state.tableOfFront || trial.number === state.chosen);
   shown.sort((a, b) => (descending ? -1 : 1) * compare(of(a), of(b)) || a.number - b.number);
   const rows = shown.map((trial) => {
     const cells = columns.map((column) => element("td", { textContent: column.say(trial), className: column.word ? "word" : "" }));
