@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,13 +42,15 @@ measure: {warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relativ
 
 @dataclass(frozen=True)
 class Bench:
-    """A space of 24 candidates in a folder of its own, with a cache of its own that marks its processes."""
+    """A space file in a folder of its own, with a cache of its own that marks its processes."""
 
     folder: Path
+    space: str
+    study: str
 
     @property
     def trials(self) -> Path:
-        return self.folder / "results" / "crash" / "trials.jsonl"
+        return self.folder / "results" / self.study / "trials.jsonl"
 
     def explorer(self, *arguments: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "EXPLORER_CACHE": str(self.folder / "cache")}
@@ -57,7 +60,7 @@ class Bench:
         )
 
     def run(self) -> subprocess.Popen[str]:
-        return self.explorer("run", "--space", "space.yaml")
+        return self.explorer("run", "--space", self.space)
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started for this bench, whoever its parent has become."""
@@ -86,7 +89,7 @@ def _environment(process: psutil.Process) -> dict[str, str]:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     (tmp_path / "space.yaml").write_text(SPACE)
     _write_network(tmp_path / "net.onnx")
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, "space.yaml", "crash")
     yield bench
     bench.kill_all()
 
@@ -126,10 +129,31 @@ def _killed_after(bench: Bench, seconds: float) -> None:
 
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_repeated(bench: Bench) -> None:
-    moments = random.Random(1)
+    records = _survives(bench, longest_s=4.0, seed=1)
+    assert [record["state"] for record in records] == ["complete"] * 24
+
+
+@pytest.mark.slow
+def test_killed_while_training_pruning_and_exporting(tmp_path: Path, root: Path) -> None:
+    """The same where most of the time is spent in stages that leave files behind."""
+    pytest.importorskip("sklearn")
+    for name in ("digits.py", "digits.yaml"):
+        shutil.copy(root / "examples" / "own_model" / name, tmp_path)
+    bench = Bench(tmp_path, "digits.yaml", "digits")
+    try:
+        records = _survives(bench, longest_s=12.0, seed=2)
+    finally:
+        bench.kill_all()
+    assert len(records) == 20
+    assert {record["state"] for record in records} == {"complete"}
+
+
+def _survives(bench: Bench, *, longest_s: float, seed: int) -> list[dict[str, Any]]:
+    """Run with `KILLS` kills, each at most `longest_s` after the start, then to the end; the records."""
+    moments = random.Random(seed)
     before: list[str] = []
     for _ in range(KILLS):
-        _killed_after(bench, moments.uniform(0.2, 4.0))
+        _killed_after(bench, moments.uniform(0.2, longest_s))
         now = bench.lines()
         assert now[: len(before)] == before, "a record was lost or changed"
         _report_answers(bench, now)
@@ -140,11 +164,11 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_repeated(bench: Be
     assert last.returncode == 0, errors
     text = bench.trials.read_text()
     assert text.endswith("\n")
-    records = [json.loads(line) for line in text.splitlines()]
     assert text.splitlines()[: len(before)] == before
+    records = [json.loads(line) for line in text.splitlines()]
     assert sorted(record["number"] for record in records) == list(range(len(records)))
-    assert [record["state"] for record in records] == ["complete"] * 24
-    assert len({_key(record) for record in records}) == 24, "a completed candidate was evaluated again"
+    assert len({_key(record) for record in records}) == len(records), "a candidate was evaluated again"
+    return records
 
 
 def _report_answers(bench: Bench, lines: list[str]) -> None:
