@@ -237,7 +237,7 @@ def _deal(deck: list[int], count: int, classes: int, rng: np.random.Generator) -
     """`count` distinct classes off the deck, with a freshly shuffled one put under it when it runs out."""
     if len(deck) < count:
         fresh = rng.permutation(classes).tolist()
-        deck = deck + [label for label in fresh if label not in deck]
+        deck = deck + sorted(fresh, key=deck.__contains__)  # those still to be dealt come last: a hand has no twins
     return deck[:count], deck[count:]
 
 

@@ -98,9 +98,17 @@ def _traced(view: nn.Module, example: Tensor) -> Any:
         parameter.requires_grad_(True)  # tracing follows autograd: a frozen layer would be invisible
     try:
         with torch.enable_grad():
+            if not _outputs_follow_autograd(view, example):
+                raise ValueError("an output does not depend on the layers in a way autograd can follow")
             return torch_pruning.DependencyGraph().build_dependency(view, example_inputs=example, verbose=False)
     except Exception as error:
         raise _unprunable("cannot follow how the network's layers depend on each other", error) from error
+
+
+def _outputs_follow_autograd(view: nn.Module, example: Tensor) -> bool:
+    outputs = view(example)
+    outputs = outputs.values() if isinstance(outputs, dict) else outputs
+    return all(o.requires_grad for o in ([outputs] if isinstance(outputs, Tensor) else outputs))
 
 
 def _groups(graph: Any, view: nn.Module, module: nn.Module) -> Iterator[_Group]:
