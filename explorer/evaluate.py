@@ -127,7 +127,12 @@ def _keep(constraints: tuple[Constraint, ...], evaluation: Evaluation) -> None:
 
 
 def _complete(experiment: Experiment, metrics: Mapping[str, Metric]) -> None:
-    """A missing or meaningless objective voids the trial: it is never taken for zero."""
+    """A missing or meaningless objective voids the trial: it is never taken for zero, nor a constraint for kept."""
+    for constraint in experiment.constraints:
+        if constraint.metric not in metrics:
+            raise JobFailed(
+                f"{constraint} cannot be judged: {constraint.metric} was not measured (measure for longer?)"
+            )
     for objective in experiment.objectives:
         metric = metrics.get(objective.metric)
         if metric is None:

@@ -133,6 +133,17 @@ def test_a_broken_constraint_keeps_what_was_measured(place: Place) -> None:
         assert "latency_ms <= 0.0001 is broken" in record.reason
 
 
+def test_a_constraint_that_cannot_be_judged_is_not_taken_for_kept(place: Place) -> None:
+    limited = SPACE.replace("seed: 3", "seed: 3, trials: 1").replace(
+        "windows_min: 2, budget_s: 0.1", "windows_min: 2, budget_s: 0.06"
+    )
+    slow = limited.replace("batch: [1, 2, 3, 4]", "batch: [512]")
+    place.run(slow + 'constraints: ["latency_p99_ms <= 1000"]\n')
+    (record,) = place.records
+    assert record.state == "failed"
+    assert "latency_p99_ms was not measured" in record.reason
+
+
 def test_a_score_that_fails_is_tried_twice_and_kept_as_failed(place: Place) -> None:
     (place.folder / "mine.py").write_text(
         "import numpy as np\n"
