@@ -188,7 +188,7 @@ def _iterations(module: nn.Module, samples: TrainingSamples, recipe: Recipe, tot
                 f"training diverged: the loss is {loss.item()} at iteration {step + 1} of {total}; try a smaller lr"
             )
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
         optimiser.step()
