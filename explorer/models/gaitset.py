@@ -15,14 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, max_pool2d
 
-from explorer.models.losses import batch_all_triplet
+from explorer.errors import BadInput, Problem
+from explorer.models.losses import batch_all_triplet, neighbour_softmax
 from explorer.models.training import Recipe
 
 # Original recipe: Adam 1e-4 constant, 80,000 iterations of 8 x 16 sequences.
 ORIGINAL_RECIPE = Recipe(
     optimiser="adam", lr=1e-4, iterations=80_000, identities=8, samples_each=16, schedule="constant"
 )
-TINY_RECIPE = Recipe(optimiser="adam", lr=1e-3, iterations=1500, identities=8, samples_each=4, schedule="cosine")
+TINY_RECIPE = Recipe(optimiser="adam", lr=2e-3, iterations=1500, identities=8, samples_each=4, schedule="cosine")
+
+
+LOSSES = ("triplet", "neighbours")
 
 
 class GaitSet(nn.Module):
@@ -33,6 +37,7 @@ class GaitSet(nn.Module):
         embedding: width of each part's embedding.
         leaky_slope: slope of the leaky ReLU below zero; PyTorch's default is 0.01, Keras' 0.3.
         bins: into how many strips the height is cut, at each level of the pyramid.
+        loss: ``triplet``, as published, or ``neighbours``, which learns in far fewer iterations.
         margin: of the triplet loss.
         recipe: how the network is trained unless the user says otherwise.
     """
@@ -47,11 +52,17 @@ class GaitSet(nn.Module):
         embedding: int = 256,
         leaky_slope: float = 0.01,
         bins: Sequence[int] = (1, 2, 4, 8, 16),
+        loss: str = "triplet",
         margin: float = 0.2,
         recipe: Recipe = ORIGINAL_RECIPE,
     ) -> None:
         super().__init__()
+        if loss not in LOSSES:
+            raise BadInput(
+                Problem("unknown loss", path="model.options.loss", seen=repr(loss), allowed=", ".join(LOSSES))
+            )
         c1, c2, c3 = channels
+        self.loss = loss
         self.leaky_slope, self.bins, self.margin, self.recipe = leaky_slope, tuple(bins), margin, recipe
         self.s1, self.s2 = _conv(1, c1, 5), _conv(c1, c1)
         self.s3, self.s4 = _conv(c1, c2), _conv(c2, c2)
@@ -82,7 +93,9 @@ class GaitSet(nn.Module):
         return leaky_relu(x, self.leaky_slope)
 
     def training_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Batch-all triplet loss, mean over the non-zero ones of each part, then over the parts."""
+        """The batch-all triplet loss of each part, or the neighbour softmax of all of them together."""
+        if self.loss == "neighbours":
+            return neighbour_softmax(self(inputs), labels)
         return batch_all_triplet(self(inputs), labels, margin=self.margin)
 
     def pruning_view(self) -> nn.Module:
@@ -142,10 +155,11 @@ def gaitset(
     channels: Sequence[int] = (32, 64, 128),
     embedding: int = 256,
     leaky_slope: float = 0.01,
+    loss: str = "triplet",
     margin: float = 0.2,
 ) -> GaitSet:
     """GaitSet at CASIA-B's widths: 2,594,592 parameters."""
-    return GaitSet(channels=channels, embedding=embedding, leaky_slope=leaky_slope, margin=margin)
+    return GaitSet(channels=channels, embedding=embedding, leaky_slope=leaky_slope, loss=loss, margin=margin)
 
 
 def gaitset_tiny(
@@ -153,7 +167,15 @@ def gaitset_tiny(
     channels: Sequence[int] = (8, 16, 32),
     embedding: int = 64,
     leaky_slope: float = 0.01,
+    loss: str = "neighbours",
     margin: float = 0.2,
 ) -> GaitSet:
     """The same topology at a quarter of the widths."""
-    return GaitSet(channels=channels, embedding=embedding, leaky_slope=leaky_slope, margin=margin, recipe=TINY_RECIPE)
+    return GaitSet(
+        channels=channels,
+        embedding=embedding,
+        leaky_slope=leaky_slope,
+        loss=loss,
+        margin=margin,
+        recipe=TINY_RECIPE,
+    )

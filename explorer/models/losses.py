@@ -31,6 +31,31 @@ def batch_all_triplet(embeddings: Tensor, labels: Tensor, *, margin: float = 0.2
     return (hinge.sum((1, 2)) / active).mean()
 
 
+def neighbour_softmax(embeddings: Tensor, labels: Tensor, *, sharpness: float = 10.0) -> Tensor:
+    """How surely a sample's neighbours are its namesakes: softmax over squared distances of the flattened embeddings.
+
+    Neighbourhood components analysis (Goldberger et al. 2004) with all namesakes pulled alike, as in supervised
+    contrastive learning (Khosla et al. 2020). Distances are taken in units of their mean over the batch, so the loss
+    does not depend on the embedding's scale, and a cut network whose outputs have shrunk learns on at once, where
+    a triplet loss with a fixed margin stays in its collapsed state.
+
+    Args:
+        embeddings: [n, …], flattened: the distance that rank-1 is judged by.
+        labels: [n] identities.
+        sharpness: by what factor, in the logarithm, a sample at the mean distance counts less than one at distance 0.
+
+    Returns:
+        Scalar: mean over all pairs of namesakes of minus the log of the pair's share; 0 when there is no such pair.
+    """
+    squared = pairwise_distances(embeddings.flatten(1)[None])[0].square()
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    logits = (-sharpness * squared / squared[~itself].mean()).masked_fill(itself, float("-inf"))
+    namesakes = (labels[:, None] == labels[None, :]) & ~itself
+    if not bool(namesakes.any()):
+        return embeddings.sum() * 0.0
+    return -torch.log_softmax(logits, dim=1)[namesakes].mean()
+
+
 def pairwise_distances(points: Tensor) -> Tensor:
     """Euclidean distances [parts, n, n] among [parts, n, d]; the gradient is finite where two points coincide."""
     squares = points.square().sum(2)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from explorer.models.losses import batch_all_triplet, pairwise_distances
+from explorer.models.losses import batch_all_triplet, neighbour_softmax, pairwise_distances
 
 
 def by_definition(embeddings: torch.Tensor, labels: torch.Tensor, margin: float) -> float:
@@ -45,3 +45,24 @@ def test_gradient_is_finite_where_points_coincide() -> None:
 def test_distances_are_euclidean() -> None:
     points = torch.randn(2, 5, 3)
     assert torch.allclose(pairwise_distances(points), torch.cdist(points, points), atol=1e-3)
+
+
+def test_neighbour_softmax_equals_its_definition() -> None:
+    torch.manual_seed(1)
+    points, labels = torch.randn(6, 2, 3), torch.tensor([0, 0, 1, 1, 1, 2])
+    squared = torch.cdist(points.flatten(1), points.flatten(1)).square()
+    scale = squared.sum() / 30
+    shares = torch.exp(-4 * squared / scale) * (1 - torch.eye(6))
+    shares = shares / shares.sum(1, keepdim=True)
+    pairs = [(a, b) for a in range(6) for b in range(6) if a != b and labels[a] == labels[b]]
+    expected = -sum(float(shares[a, b].log()) for a, b in pairs) / len(pairs)
+    assert float(neighbour_softmax(points, labels, sharpness=4)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_neighbour_softmax_is_blind_to_scale_and_ignores_a_batch_without_namesakes() -> None:
+    points, labels = torch.rand(4, 5), torch.tensor([0, 0, 1, 1])
+    small, large = (float(neighbour_softmax(points * scale, labels)) for scale in (0.1, 100.0))
+    assert small == pytest.approx(large, rel=1e-3)
+    lonely = neighbour_softmax(points.requires_grad_(), torch.arange(4))
+    lonely.backward()  # type: ignore[no-untyped-call]
+    assert float(lonely.detach()) == 0
