@@ -29,6 +29,8 @@ install: $(VENV)/.host ## set up an environment in .venv and do nothing else
 quickstart: $(VENV)/.host ## set up, explore a gait network on this machine, show the front
 	@$(BIN)/explorer run --space quickstart $(ARGS)
 	@$(BIN)/explorer report --pareto
+	@printf 'the same front to hover and filter: ' && \
+	  $(BIN)/explorer report --pareto --format html --output results/quickstart/front.html
 
 test: $(VENV)/.dev ## set up and run the tests
 	@$(BIN)/python -m pytest $(ARGS)
