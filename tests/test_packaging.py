@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -73,12 +75,18 @@ def test_no_registry_and_no_machine_is_named(root: Path) -> None:
     assert found.stdout == ""
 
 
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(root)]
+    subprocess.run(pip, check=True, capture_output=True)
+    return next(folder.glob("explorer-*.whl"))
+
+
 @pytest.mark.slow
-def test_the_wheel_holds_everything(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(root)]
-    subprocess.run(command, check=True, capture_output=True)
-    with zipfile.ZipFile(next(tmp_path.glob("explorer-*.whl"))) as wheel:
-        names = set(wheel.namelist())
+def test_the_wheel_holds_everything(wheel: Path, root: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
     tree = {p.relative_to(root).as_posix() for p in (root / "explorer").rglob("*") if p.is_file()}
     agent = {p.relative_to(root / "agents").as_posix() for p in (root / "agents/explorer_agent").rglob("*.py")}
     spaces = {f"explorer/_spaces/{p.name}" for p in (root / "search_spaces").glob("*.yaml")}
@@ -86,3 +94,33 @@ def test_the_wheel_holds_everything(root: Path, tmp_path: Path) -> None:
     wanted = {name for name in tree | agent | spaces | boards if "__pycache__" not in name}
     assert "explorer/_spaces/quickstart.yaml" in names
     assert wanted <= names
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_knows_its_spaces_and_can_explore(wheel: Path, root: Path, tmp_path: Path) -> None:
+    """Away from any clone: spaces by name, boards by name, and an agent that is zipped from what is installed."""
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(tmp_path / "site"),
+        str(wheel),
+    ]
+    subprocess.run(pip, check=True, capture_output=True)
+    away = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+
+    def explorer(*arguments: str) -> str:
+        command = [sys.executable, "-m", "explorer", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=away, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "quickstart" in explorer("list", "spaces")
+    assert "local" in explorer("list", "devices")
+    for name in ("small.onnx", "small.yaml"):
+        shutil.copy(root / "examples" / "own_onnx" / name, tmp_path)
+    assert "results" in explorer("run", "--space", "small.yaml", "--trials", "2")
