@@ -111,7 +111,7 @@ def test_an_installed_wheel_knows_its_spaces_and_can_explore(wheel: Path, root: 
         str(wheel),
     ]
     subprocess.run(pip, check=True, capture_output=True)
-    away = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    away = {**os.environ, "PYTHONPATH": site}
 
     def explorer(*arguments: str) -> str:
         command = [sys.executable, "-m", "explorer", *arguments]
