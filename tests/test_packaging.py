@@ -99,17 +99,8 @@ def test_the_wheel_holds_everything(wheel: Path, root: Path) -> None:
 @pytest.mark.slow
 def test_an_installed_wheel_knows_its_spaces_and_can_explore(wheel: Path, root: Path, tmp_path: Path) -> None:
     """Away from any clone: spaces by name, boards by name, and an agent that is zipped from what is installed."""
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--target",
-        str(tmp_path / "site"),
-        str(wheel),
-    ]
+    site = str(tmp_path / "site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, str(wheel)]
     subprocess.run(pip, check=True, capture_output=True)
     away = {**os.environ, "PYTHONPATH": site}
 
