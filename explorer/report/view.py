@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -184,10 +184,18 @@ def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | No
         names = [name for name in among if name in concerned]
         if names:
             notes.append(f"{mark} {wording.MEANING[mark]}: {', '.join(names)}")
-    flagged = [f"trial {r.number} ({', '.join(r.evaluation.flags)})" for r in shown if r.evaluation.flags]
-    if flagged:
-        notes.append(f"{wording.DOUBTFUL} {wording.MEANING[wording.DOUBTFUL]}: {'; '.join(flagged)}")
+    doubts = {
+        flag: [r.number for r in shown if flag in r.evaluation.flags] for r in shown for flag in r.evaluation.flags
+    }
+    if doubts:
+        said = "; ".join(f"{flag} (trial {_some(numbers)})" for flag, numbers in doubts.items())
+        notes.append(f"{wording.DOUBTFUL} {wording.MEANING[wording.DOUBTFUL]}: {said}")
     return notes
+
+
+def _some(numbers: Sequence[int]) -> str:
+    """The first few of many."""
+    return ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
 
 
 def _comparable(record: Record, objectives: tuple[Objective, ...]) -> bool:
@@ -228,7 +236,7 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
     elif len(complete) == 1:
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
     if left_out := [r for r in complete if r not in compared]:
-        numbers = ", ".join(str(r.number) for r in left_out[:8]) + (", …" if len(left_out) > 8 else "")
+        numbers = _some([r.number for r in left_out])
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))
         trials = f"{len(left_out)} complete trial{'s' * (len(left_out) > 1)} (number {numbers})"
         yield f"Left out of the comparison: {trials} without a finite value of {lacking}."

@@ -44,7 +44,7 @@ def test_without_pareto_every_complete_trial_is_shown_and_the_doubtful_one_marke
     text = as_table(view, pareto=False, width=80)
     assert len(re.findall(r"^ +\d+!? ", text, flags=re.M)) == 50
     assert re.search(r"^ +9! ", text, flags=re.M)
-    assert "! deserves doubt: trial 9 (unstable)" in text
+    assert "! deserves doubt: unstable (trial 9)" in text
 
 
 def test_no_colour_when_piped_and_some_when_asked(view: View, monkeypatch: pytest.MonkeyPatch) -> None:

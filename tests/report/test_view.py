@@ -119,7 +119,7 @@ def test_direction_comes_from_objectives_and_then_from_what_is_known(view: View)
 def test_footnotes_name_marked_metrics_and_doubtful_trials(view: View) -> None:
     assert footnotes(view, view.complete) == [
         "* estimated by a model, not measured: energy_mj, power_w",
-        "! deserves doubt: trial 9 (unstable)",
+        "! deserves doubt: unstable (trial 9)",
     ]
     assert footnotes(view, view.front, ["accuracy"]) == []
     simulated = made(record(0, {"accuracy": Metric(1), "latency_ms": Metric(1)}, simulated=("latency_ms",)))

@@ -8,7 +8,8 @@ function update(changes) {
   state = { ...state, ...changes };
   const trials = visible();
   const front = trials.filter((trial) => trial.front).length;
-  document.getElementById("shown").textContent = `${trials.length} of ${study.trials.length} trials shown, ${front} of them on the front`;
+  document.getElementById("shown").textContent =
+    `${trials.length} of ${study.trials.length} trials shown, ${front} of them on the front`;
   drawTable(trials);
   return drawPlot(trials);
 }
@@ -19,7 +20,9 @@ function choose(number) {
 }
 
 function switchTheme() {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  const dark =
+    getComputedStyle(document.documentElement).colorScheme === "dark" ||
+    (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   update({});
 }

@@ -1,4 +1,4 @@
-// The scatter plot: large and outlined on the front, pale where dominated; a step line along the edge of what can be had.
+// The scatter plot: large and outlined on the front, pale where dominated; a step line is the edge of what can be had.
 
 const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
@@ -14,13 +14,26 @@ function hoverText(trial) {
 
 function wide(trials, name) {
   const numbers = trials.map((trial) => value(trial, name)).filter((number) => number !== null);
-  return name !== "trial" && numbers.length > 0 && Math.min(...numbers) > 0 && Math.max(...numbers) >= 8 * Math.min(...numbers);
+  return (
+    name !== "trial" &&
+    numbers.length > 0 &&
+    Math.min(...numbers) > 0 &&
+    Math.max(...numbers) >= 8 * Math.min(...numbers)
+  );
 }
 
 function bars(trials, name) {
   if (name === "trial") return undefined;
   const reach = (end) => trials.map(({ metrics: { [name]: m } }) => (m[end] === null ? 0 : Math.abs(m[end] - m.value)));
-  return { type: "data", symmetric: false, array: reach("high"), arrayminus: reach("low"), thickness: 1, width: 0, color: metricOf.has(state.colour) ? css("--soft") : undefined };
+  return {
+    type: "data",
+    symmetric: false,
+    array: reach("high"),
+    arrayminus: reach("low"),
+    thickness: 1,
+    width: 0,
+    color: metricOf.has(state.colour) ? css("--soft") : undefined,
+  };
 }
 
 function points(trials, onFront, marker, more) {
@@ -34,7 +47,13 @@ function points(trials, onFront, marker, more) {
     text: trials.map(hoverText),
     customdata: trials.map((trial) => trial.number),
     hovertemplate: "%{text}<extra></extra>",
-    marker: { size: onFront ? 12 : 8, opacity: onFront ? 1 : Number(css("--pale")), symbol: symbols, line, ...marker(trials) },
+    marker: {
+      size: onFront ? 12 : 8,
+      opacity: onFront ? 1 : Number(css("--pale")),
+      symbol: symbols,
+      line,
+      ...marker(trials),
+    },
     error_x: onFront ? bars(trials, state.x) : undefined,
     error_y: onFront ? bars(trials, state.y) : undefined,
     ...more,
@@ -61,7 +80,11 @@ function coloured(trials) {
     const marker = () => ({ color: axis.colours[name] });
     const label = Number.isNaN(Number(name)) ? name : `${axis.heading} ${name}`;
     return mine.map((part, front) =>
-      points(part, front === 1, marker, { name: plain(label), legendgroup: name, showlegend: mine[front].length > 0 && (front === 1 || mine[1].length === 0) }),
+      points(part, front === 1, marker, {
+        name: plain(label),
+        legendgroup: name,
+        showlegend: mine[front].length > 0 && (front === 1 || mine[1].length === 0),
+      }),
     );
   });
 }
@@ -70,7 +93,16 @@ function shapeKeys() {
   if (!study.shapeBy) return [];
   return Object.entries(study.shapes).map(([name, symbol]) => {
     const label = Number.isNaN(Number(name)) ? name : `${heading(study.shapeBy)} ${name}`;
-    return { type: "scatter", mode: "markers", x: [null], y: [null], name: plain(label), legendrank: 1001, hoverinfo: "skip", marker: { symbol, size: 9, color: css("--soft") } };
+    return {
+      type: "scatter",
+      mode: "markers",
+      x: [null],
+      y: [null],
+      name: plain(label),
+      legendrank: 1001,
+      hoverinfo: "skip",
+      marker: { symbol, size: 9, color: css("--soft") },
+    };
   });
 }
 
@@ -99,10 +131,26 @@ function edge(trials) {
 function ring(trials) {
   const chosen = trials.filter((trial) => trial.number === state.chosen);
   const base = trials.filter((trial) => trial.number === study.baseline);
-  const at = (some) => ({ x: some.map((t) => value(t, state.x)), y: some.map((t) => value(t, state.y)), type: "scatter", mode: "markers", hoverinfo: "skip" });
+  const at = (some) => ({
+    x: some.map((t) => value(t, state.x)),
+    y: some.map((t) => value(t, state.y)),
+    type: "scatter",
+    mode: "markers",
+    hoverinfo: "skip",
+  });
   return [
-    { ...at(base), name: "dense fp32", legendrank: 1002, marker: { symbol: "star-open", size: 20, color: css("--ink"), line: { width: 1.6 } }, showlegend: base.length > 0 },
-    { ...at(chosen), showlegend: false, marker: { symbol: "circle-open", size: 24, color: css("--accent"), line: { width: 3 } } },
+    {
+      ...at(base),
+      name: "dense fp32",
+      legendrank: 1002,
+      marker: { symbol: "star-open", size: 20, color: css("--ink"), line: { width: 1.6 } },
+      showlegend: base.length > 0,
+    },
+    {
+      ...at(chosen),
+      showlegend: false,
+      marker: { symbol: "circle-open", size: 24, color: css("--accent"), line: { width: 3 } },
+    },
   ];
 }
 
@@ -112,7 +160,8 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 function roundTicks(numbers) {
   const decades = [Math.min(...numbers), Math.max(...numbers)].map((number) => Math.floor(Math.log10(number)));
   const tickvals = [];
-  for (let decade = decades[0]; decade <= decades[1]; decade++) tickvals.push(...[1, 2, 5].map((n) => n * 10 ** decade));
+  for (let decade = decades[0]; decade <= decades[1]; decade++)
+    tickvals.push(...[1, 2, 5].map((n) => n * 10 ** decade));
   return { tickmode: "array", tickvals, ticktext: tickvals.map(brief) };
 }
 
@@ -120,7 +169,15 @@ function axisLayout(trials, name, arrows) {
   const better = { max: `   ${arrows[0]} better`, min: `   ${arrows[1]} better` }[metricOf.get(name)?.better] ?? "";
   const type = wide(trials, name) ? "log" : "linear";
   const ticks = type === "log" ? roundTicks(trials.map((trial) => value(trial, name)).filter((n) => n !== null)) : {};
-  return { title: { text: plain(heading(name)) + better }, type, gridcolor: css("--line"), zeroline: false, linecolor: css("--line"), automargin: true, ...ticks };
+  return {
+    title: { text: plain(heading(name)) + better },
+    type,
+    gridcolor: css("--line"),
+    zeroline: false,
+    linecolor: css("--line"),
+    automargin: true,
+    ...ticks,
+  };
 }
 
 function drawPlot(trials) {
@@ -133,12 +190,21 @@ function drawPlot(trials) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--ink"), family: getComputedStyle(document.body).fontFamily, size: 13 },
     hovermode: "closest",
-    hoverlabel: { align: "left", bgcolor: css("--panel"), bordercolor: css("--line"), font: { color: css("--ink"), size: 12.5 } },
+    hoverlabel: {
+      align: "left",
+      bgcolor: css("--panel"),
+      bordercolor: css("--line"),
+      font: { color: css("--ink"), size: 12.5 },
+    },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--soft"), activecolor: css("--accent") },
     uirevision: `${state.x} ${state.y}`,
   };
-  const config = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] };
+  const config = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+  };
   const traces = [...edge(placed), ...coloured(placed), ...ring(placed), ...shapeKeys()];
   return Plotly.react("plot", traces, layout, config);
 }

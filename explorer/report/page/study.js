@@ -17,7 +17,7 @@ const start = () => ({
 });
 let state = start();
 
-const value = (trial, name) => (name === "trial" ? trial.number : trial.metrics[name]?.value ?? null);
+const value = (trial, name) => (name === "trial" ? trial.number : (trial.metrics[name]?.value ?? null));
 const heading = (name) => (name === "trial" ? "trial" : (metricOf.get(name) ?? axisOf.get(name)).heading);
 
 function visible() {
@@ -34,7 +34,11 @@ function visible() {
 
 // Four digits that say something, for the ends of a range; measured values come with their own wording.
 function brief(number) {
-  const [factor, letter] = [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([size]) => Math.abs(number) >= Math.max(size, 1e5)) ?? [1, ""];
+  const [factor, letter] = [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ].find(([size]) => Math.abs(number) >= Math.max(size, 1e5)) ?? [1, ""];
   return Number((number / factor).toPrecision(4)) + letter;
 }
 

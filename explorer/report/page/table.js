@@ -4,9 +4,21 @@ const columns = [
   { key: "trial", heading: "trial", word: false, of: (trial) => trial.number, say: (trial) => trial.label },
   ...study.axes.map(({ name, heading, values }) => {
     const word = values.some((text) => Number.isNaN(Number(text)));
-    return { key: name, heading, word, of: ({ params: { [name]: v } }) => (word ? v : Number(v)), say: ({ params }) => params[name] ?? "–" };
+    return {
+      key: name,
+      heading,
+      word,
+      of: ({ params: { [name]: v } }) => (word ? v : Number(v)),
+      say: ({ params }) => params[name] ?? "–",
+    };
   }),
-  ...study.metrics.map(({ name, heading }) => ({ key: name, heading, word: false, of: (trial) => value(trial, name), say: ({ said }) => said[name] ?? "–" })),
+  ...study.metrics.map(({ name, heading }) => ({
+    key: name,
+    heading,
+    word: false,
+    of: (trial) => value(trial, name),
+    say: ({ said }) => said[name] ?? "–",
+  })),
 ];
 
 function compare(a, b) {
@@ -23,7 +35,12 @@ function sortBy(column) {
 }
 
 function headCell(column) {
-  const cell = element("th", { textContent: column.heading, className: column.word ? "word" : "", scope: "col", tabIndex: 0 });
+  const cell = element("th", {
+    textContent: column.heading,
+    className: column.word ? "word" : "",
+    scope: "col",
+    tabIndex: 0,
+  });
   cell.onclick = () => sortBy(column);
   cell.onkeydown = ({ key }) => key === "Enter" && sortBy(column);
   if (state.sort.key === column.key) cell.ariaSort = state.sort.descending ? "descending" : "ascending";
@@ -36,7 +53,9 @@ function drawTable(trials) {
   const shown = trials.filter((trial) => trial.front || !state.tableOfFront || trial.number === state.chosen);
   shown.sort((a, b) => (descending ? -1 : 1) * compare(of(a), of(b)) || a.number - b.number);
   const rows = shown.map((trial) => {
-    const cells = columns.map((column) => element("td", { textContent: column.say(trial), className: column.word ? "word" : "" }));
+    const cells = columns.map((column) =>
+      element("td", { textContent: column.say(trial), className: column.word ? "word" : "" }),
+    );
     const row = element("tr", { onclick: () => choose(trial.number) }, ...cells);
     row.classList.toggle("dominated", !trial.front);
     row.classList.toggle("chosen", trial.number === state.chosen);
