@@ -77,7 +77,7 @@ def _trial(view: View, record: Record) -> dict[str, Any]:
         "number": record.number,
         "label": number_of(record),
         "front": record.number in view.on_front,
-        "params": {name: str(value) for name, value in record.params.items()},
+        "params": {name: wording.say(value) for name, value in record.params.items()},
         "metrics": {name: metric.to_json() for name, metric in record.metrics.items()},
         "said": {name: cell(record, name) for name in record.metrics},
         "flags": list(record.evaluation.flags),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from explorer.report import wording
 from explorer.report.view import View
 from explorer.result import Record
 
@@ -54,19 +55,19 @@ class Look:
         self.shapes = dict(zip(values(view, self.shape_axis), SHAPES, strict=False))
 
     def colour(self, record: Record) -> str:
-        return self.colours.get(str(record.params.get(self.colour_axis or "")), PALETTE[0])
+        return self.colours.get(wording.say(record.params.get(self.colour_axis or "")), PALETTE[0])
 
     def shape(self, record: Record) -> Shape:
-        return self.shapes.get(str(record.params.get(self.shape_axis or "")), SHAPES[0])
+        return self.shapes.get(wording.say(record.params.get(self.shape_axis or "")), SHAPES[0])
 
 
 def values(view: View, axis: str | None) -> tuple[str, ...]:
     """The values of an axis as text: numbers and precisions in order, words as they appear; none without an axis."""
     found = dict.fromkeys(record.params[axis] for record in view.records if axis is not None and axis in record.params)
     if all(isinstance(value, (int, float)) for value in found):
-        return tuple(map(str, sorted(found)))
+        return tuple(map(wording.say, sorted(found)))
     ranks = {name: rank for rank, name in enumerate(_PRECISIONS)}
-    return tuple(sorted(map(str, found), key=lambda name: ranks.get(name, len(ranks))))
+    return tuple(sorted(map(wording.say, found), key=lambda name: ranks.get(name, len(ranks))))
 
 
 def colours(axis: str | None, names: Sequence[str]) -> Mapping[str, str]:

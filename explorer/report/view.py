@@ -184,9 +184,10 @@ def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | No
         names = [name for name in among if name in concerned]
         if names:
             notes.append(f"{mark} {wording.MEANING[mark]}: {', '.join(names)}")
-    doubts = {
-        flag: [r.number for r in shown if flag in r.evaluation.flags] for r in shown for flag in r.evaluation.flags
-    }
+    doubts: dict[str, list[int]] = {}
+    for record in sorted(shown, key=lambda r: r.number):
+        for flag in record.evaluation.flags:
+            doubts.setdefault(flag, []).append(record.number)
     if doubts:
         said = "; ".join(f"{flag} (trial {_some(numbers)})" for flag, numbers in doubts.items())
         notes.append(f"{wording.DOUBTFUL} {wording.MEANING[wording.DOUBTFUL]}: {said}")

@@ -91,7 +91,7 @@ def say(value: Any) -> str:
     """A parameter's value: numbers short, everything else as it is."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return number(value) if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def short_names(records: Sequence[Record], axes: Sequence[str]) -> dict[str, str]:
