@@ -36,7 +36,7 @@ _VERSIONS: dict[str, tuple[int, tuple[str, ...]]] = {
     "prune": (1, ("torch", "torch-pruning")),
     "finetune": (1, ("torch",)),
     "export": (1, ("torch", "onnx", "onnxscript")),
-    "quantise": (2, ("onnx", "onnxruntime")),
+    "quantise": (3, ("onnx", "onnxruntime")),
 }
 
 # How each runtime wants its int8: see `explorer.passes.quantise`.

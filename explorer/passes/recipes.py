@@ -42,6 +42,7 @@ class QuantRecipe:
     method: str = "minmax"  # how the range of an activation is found
     residuals: bool = False  # quantise what is added to a convolution's output
     rank3: bool = True  # 3-D convolutions
+    transposed: bool = True  # transposed convolutions
     min_channels: int = 1  # convolutions of fewer input channels stay float
     fixed: tuple[str, ...] = ()  # settings that the runtime leaves no choice in
     options: Mapping[str, Any] = field(default_factory=dict)  # further ones of onnxruntime.quantization
@@ -49,7 +50,14 @@ class QuantRecipe:
 
 RECIPES: Mapping[str, QuantRecipe] = {
     "onnxruntime": QuantRecipe(
-        signed=False, symmetric=False, reduce_range=True, outputs=True, bias=True, rank3=False, min_channels=16
+        signed=False,
+        symmetric=False,
+        reduce_range=True,
+        outputs=True,
+        bias=True,
+        rank3=False,
+        transposed=False,
+        min_channels=16,
     ),
     "openvino": QuantRecipe(signed=False, symmetric=False, reduce_range=True, outputs=False, bias=False),
     "tensorrt": QuantRecipe(
@@ -140,6 +148,8 @@ def _why_float(node: onnx.NodeProto, weights: Mapping[str, tuple[int, ...]], rec
         return ""
     if len(shape) == 5 and not recipe.rank3:
         return "this runtime executes 3-D convolutions slower in int8 than in float"
+    if node.op_type == "ConvTranspose":
+        return "" if recipe.transposed else "this runtime has no int8 transposed convolution"
     depthwise = shape[1] == 1 and shape[0] > 1 and _groups(node) == shape[0]
     if shape[1] < recipe.min_channels and not depthwise:
         return f"fewer than {recipe.min_channels} input channels: slower in int8 than in float"

@@ -118,6 +118,19 @@ def test_openvino_really_computes_in_int8(quantised: Quantised) -> None:
         assert set(precisions) <= {"u8", "i8"}
 
 
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_every_kind_of_layer_survives_every_recipe(recipe: str, make_checkpoint: Make, tmp_path: Path) -> None:
+    source, out = make_checkpoint("tests.models.data:Mixed"), tmp_path / "int8.onnx"
+    export.run({"checkpoint": source}, {"sample_shape": [3, 8, 8]}, tmp_path / "net.onnx")
+    info = quantise.run({"onnx": tmp_path / "net.onnx"}, {"recipe": recipe, "calibration": 8}, out)
+    inputs = np.random.default_rng(0).standard_normal((3, 3, 8, 8), dtype=np.float32)
+    expected = by_onnxruntime(tmp_path / "net.onnx", inputs)
+    assert info["sqnr_db"] > 15
+    assert by_openvino(out, inputs).shape == by_onnxruntime(out, inputs).shape == expected.shape
+    stays_float = any(why == "this runtime has no int8 transposed convolution" for why in info["float"].values())
+    assert stays_float == (recipe == "onnxruntime")
+
+
 def test_batched_part_fc_stays_float(quantised: Quantised) -> None:
     for recipe in RECIPES:
         reasons = quantised("gaitset_tiny", recipe)[1]["float"]
@@ -190,12 +203,16 @@ def test_tensorrt_gemm_axis_is_its_output(residual: onnx.GraphProto) -> None:
 # -- a bare file, settings, and what goes wrong ---------------------------------------------------------------------
 
 
-def test_bare_file_is_calibrated_on_random_numbers_and_says_so(exported: Callable[[str], Path], tmp_path: Path) -> None:
+def test_bare_file_is_calibrated_on_random_numbers_and_says_so(
+    exported: Callable[[str], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     source = {"onnx": exported("tests.passes.data:Residual")}
+    capfd.readouterr()
     infos = [
         quantise.run(source, {"recipe": "openvino", "calibration": 8, "seed": 3}, tmp_path / name)
         for name in ("one.onnx", "other.onnx")
     ]
+    assert capfd.readouterr() == ("", "")
     assert infos[0]["calibration"]["source"].startswith("random numbers")
     assert "fit no real data" in infos[0]["notes"][0]
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "other.onnx").read_bytes()
