@@ -92,13 +92,15 @@ def rank1(
     seen_from = np.array([views.index(walk.view) for walk in walks], dtype=np.int64)
     hits, tries = (np.zeros((len(subjects), len(views), len(views))) for _ in range(2))
     for column, view in enumerate(views):
-        enrolled = [i for i, walk in enumerate(walks) if walk.kind in gallery and walk.view == view and sound[i]]
-        if not enrolled or not len(asked):
+        enrolled = np.array([i for i, walk in enumerate(walks) if walk.kind in gallery and walk.view == view], np.int64)
+        if not len(enrolled) or not len(asked):
             continue
-        nearest = np.asarray(enrolled)[_nearest(vectors[asked], vectors[enrolled])]
-        right = (who[nearest] == who[asked]) & sound[asked]
-        np.add.at(hits[:, :, column], (who[asked], seen_from[asked]), right)
         np.add.at(tries[:, :, column], (who[asked], seen_from[asked]), 1)
+        if sound[enrolled].any():
+            enrolled = enrolled[sound[enrolled]]
+            nearest = enrolled[_nearest(vectors[asked], vectors[enrolled])]
+            right = (who[nearest] == who[asked]) & sound[asked]
+            np.add.at(hits[:, :, column], (who[asked], seen_from[asked]), right)
     return Rank1(views, hits, tries)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,39 +13,14 @@ from numpy.typing import NDArray
 from explorer.datasets import protocol
 from explorer.datasets.arrays import spread
 from explorer.datasets.cache import cached, key_of
-from explorer.datasets.pretreatment import cut, pretreat_all
 from explorer.datasets.protocol import Walk
 from explorer.datasets.protocols import Floats, Labels
-from explorer.datasets.walkers import flow, silhouettes
-from explorer.datasets.walkers.body import CONDITIONS, Condition, Walker, outfit
-from explorer.datasets.walkers.camera import DISTANCE, VIEWS, project
-from explorer.datasets.walkers.gait import capsules
-from explorer.errors import BadInput, Problem
+from explorer.datasets.walkers import flow
+from explorer.datasets.walkers.body import CONDITIONS, Condition
+from explorer.datasets.walkers.camera import VIEWS
+from explorer.datasets.walkers.film import GENERATOR, TEST, TRAIN, film
+from explorer.datasets.walkers.options import Modality, Options, check
 from explorer.result import Metric
-
-# 1: first.
-GENERATOR = 1
-FRAME_S = 1 / 25
-TRAIN, TEST = 0, 1
-
-# How much one person's walks differ, in half ranges of the population's traits; the scale of the difficulty.
-DAY_TO_DAY = 0.16
-
-
-@dataclass(frozen=True)
-class Options:
-    """Everything the pixels depend on."""
-
-    modality: Literal["silhouette", "flow"]
-    seed: int
-    subjects_train: int
-    subjects_test: int
-    views: tuple[int, ...]
-    conditions: tuple[Condition, ...]
-    sequences_train: int
-    frames: int
-    frames_train: int
-    noise: float
 
 
 class Walkers:
@@ -87,7 +62,7 @@ class Walkers:
         flows = modality == "flow"
         frames = frames if frames is not None else (25 if flows else 8)
         self.options = Options(
-            modality=cast(Literal["silhouette", "flow"], modality),
+            modality=cast(Modality, modality),
             seed=seed,
             subjects_train=subjects_train,
             subjects_test=subjects_test,
@@ -98,7 +73,7 @@ class Walkers:
             frames_train=frames if flows else frames_train,
             noise=noise,
         )
-        _check(self.options, conditions)
+        check(self.options, conditions=conditions)
         self.sample_shape: tuple[int, ...] = (2, frames, flow.SIZE, flow.SIZE) if flows else (frames, 64, 44)
         self.classes = subjects_train
 
@@ -187,81 +162,4 @@ def unit(outputs: Floats) -> Floats:
     """Embeddings [M, …] flattened to [M, d] and scaled to unit length; a zero stays zero."""
     flat = np.asarray(outputs, np.float32).reshape(len(outputs), -1)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.divide(flat, length, out=np.zeros_like(flat), where=length != 0)
-
-
-def film(walk: Walk, split: int, frames: int, options: Options) -> NDArray[Any]:
-    """One sequence: silhouettes [frames, 64, 44] uint8, or flow [2, frames, 60, 60] int8.
-
-    Who walks depends on seed, split and subject; the walk on its kind too; the camera's flaws also on the view. So
-    all views show the same walk, and more subjects or views leave those that are there as they are.
-    """
-    condition = cast(Condition, walk.condition)
-    person = (options.seed, split, walk.subject)
-    day = (*person, CONDITIONS.index(condition), int(walk.kind[-2:]))
-    by_day, by_camera = np.random.default_rng(day), np.random.default_rng((*day, walk.view))
-    walker = Walker.born(np.random.default_rng(person)).on_a_day(by_day, options.noise * DAY_TO_DAY)
-    worn = outfit(condition, by_day)
-    turn = 2 * np.pi * walker.cadence * FRAME_S  # phase a frame at 25 frames a second
-    start = by_camera.uniform(0, 2 * np.pi)
-    view = walk.view + options.noise * by_camera.normal(0, 2.0)
-    camera = {"tilt": options.noise * by_camera.normal(0, 0.012), "distance": DISTANCE * by_camera.uniform(0.85, 1.15)}
-    if options.modality == "flow":
-        phase = start + turn * np.arange(frames + 1)
-        seen = [project(capsules(walker, part, outfit=worn), view, **camera) for part in (phase[:-1], phase[1:])]
-        return flow.draw(seen[0], seen[1], by_camera, noise=options.noise)
-    phase = start + 2 * np.pi * np.arange(frames) / frames + options.noise * by_camera.normal(0, 0.1, frames)
-    seen_now = project(capsules(walker, phase, outfit=worn), view, **camera)
-    return cut(pretreat_all(silhouettes.draw(seen_now, by_camera, noise=options.noise)))
-
-
-def _check(options: Options, conditions: Sequence[str]) -> None:
-    at_least = {"subjects_train": 2, "subjects_test": 2, "sequences_train": 1, "frames": 1, "seed": 0}
-    problems = [
-        Problem(
-            f"{name} is too small",
-            path=f"dataset.{name}",
-            seen=repr(getattr(options, name)),
-            allowed=f"{least} or more",
-        )
-        for name, least in at_least.items()
-        if not isinstance(getattr(options, name), int) or getattr(options, name) < least
-    ]
-    if options.modality not in ("silhouette", "flow"):
-        problems.append(
-            Problem(
-                "unknown modality", path="dataset.modality", seen=repr(options.modality), allowed="silhouette, flow"
-            )
-        )
-    if strange := [c for c in conditions if c not in CONDITIONS]:
-        problems.append(
-            Problem(
-                "unknown condition", path="dataset.conditions", seen=", ".join(strange), allowed=", ".join(CONDITIONS)
-            )
-        )
-    if (
-        not options.views
-        or len(set(options.views)) < len(options.views)
-        or any(not 0 <= v <= 180 for v in options.views)
-    ):
-        problems.append(
-            Problem(
-                "no usable views",
-                path="dataset.views",
-                seen=str(list(options.views)),
-                allowed="distinct degrees of 0…180",
-            )
-        )
-    if not problems and options.frames_train < options.frames:
-        problems.append(
-            Problem(
-                "frames_train is smaller than frames",
-                path="dataset.frames_train",
-                seen=str(options.frames_train),
-                allowed=f"{options.frames} or more",
-            )
-        )
-    if not 0 <= options.noise <= 10:
-        problems.append(Problem("noise is out of range", path="dataset.noise", seen=str(options.noise), allowed="0…10"))
-    if problems:
-        raise BadInput(problems)
+    return np.asarray(np.divide(flat, length, out=np.zeros_like(flat), where=length != 0))
