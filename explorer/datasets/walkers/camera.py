@@ -6,7 +6,7 @@ so that what is nearer looks a little larger: the view from behind is no mirror 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,12 @@ def project(body: Capsules, view: float, *, tilt: float = 0.0, distance: float =
     """
     (a, near_a, scale_a), (b, near_b, scale_b) = (_project(p, view, tilt, distance) for p in (body.a, body.b))
     return Outlines(a, b, body.radius_a * scale_a, body.radius_b * scale_b, (near_a + near_b) / 2)
+
+
+def follow(now: Outlines, soon: Outlines) -> Outlines:
+    """`soon` as seen by a crop that moves along with the walker: in the mean over all parts nothing has moved."""
+    drift = ((soon.a - now.a) + (soon.b - now.b)).mean(axis=1, keepdims=True) / 2
+    return replace(soon, a=soon.a - drift, b=soon.b - drift)
 
 
 def _project(points: Array, view: float, tilt: float, distance: float) -> tuple[Array, Array, Array]:

@@ -11,7 +11,7 @@ from explorer.datasets.pretreatment import cut, pretreat_all
 from explorer.datasets.protocol import Walk
 from explorer.datasets.walkers import flow, silhouettes
 from explorer.datasets.walkers.body import CONDITIONS, Condition, Walker, outfit
-from explorer.datasets.walkers.camera import DISTANCE, project
+from explorer.datasets.walkers.camera import DISTANCE, follow, project
 from explorer.datasets.walkers.gait import capsules
 from explorer.datasets.walkers.options import Options
 
@@ -45,7 +45,7 @@ def film(walk: Walk, split: int, frames: int, options: Options) -> NDArray[Any]:
     if options.modality == "flow":
         phase = start + turn * np.arange(frames + 1, dtype=np.float64)
         seen = [project(capsules(walker, part, outfit=worn), view, **camera) for part in (phase[:-1], phase[1:])]
-        return flow.draw(seen[0], seen[1], by_camera, noise=options.noise)
+        return flow.draw(seen[0], follow(*seen), by_camera, noise=options.noise)
     phase = start + 2 * np.pi * np.arange(frames, dtype=np.float64) / frames
     phase += options.noise * by_camera.normal(0, 0.1, frames)
     seen_now = project(capsules(walker, phase, outfit=worn), view, **camera)

@@ -47,7 +47,14 @@ def check(options: Options, *, conditions: Sequence[str]) -> None:
 
 
 def _too_small(options: Options) -> list[Problem]:
-    at_least = {"subjects_train": 2, "subjects_test": 2, "sequences_train": 1, "frames": 1, "seed": 0, "frames_train": 1}
+    at_least = {
+        "subjects_train": 2,
+        "subjects_test": 2,
+        "sequences_train": 1,
+        "frames": 1,
+        "seed": 0,
+        "frames_train": 1,
+    }
     seen: dict[str, Any] = {name: getattr(options, name) for name in at_least}
     if type(seen["frames"]) is int:
         at_least["frames_train"] = seen["frames"]

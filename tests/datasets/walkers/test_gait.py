@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.datasets.walkers.body import Outfit, Walker
-from explorer.datasets.walkers.camera import project
+from explorer.datasets.walkers.camera import follow, project
 from explorer.datasets.walkers.gait import Capsules, capsules
 
 
@@ -63,3 +63,12 @@ def test_the_walker_comes_towards_view_0_and_walks_across_view_90(walker: Walker
     assert project(ahead, 0).nearness[0, 0] == pytest.approx(1)
     assert project(ahead, 90).a[0, 0, 0] < 0
     assert project(ahead, 0).radius_a[0, 0] > 0.1 > project(ahead, 180).radius_a[0, 0]
+
+
+def test_a_crop_that_follows_the_walker_sees_limbs_move_but_not_the_body(walker: Walker) -> None:
+    phase = np.linspace(0, 6, 9)
+    now, soon = (project(capsules(walker, phase + step, outfit=Outfit()), 90) for step in (0.0, 0.2))
+    followed = follow(now, soon)
+    motion = np.concatenate([followed.a - now.a, followed.b - now.b], 1)
+    assert np.abs(motion.mean(axis=1)).max() < 1e-12
+    assert np.abs(motion).max() > 0.02
