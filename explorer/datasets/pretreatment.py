@@ -49,25 +49,27 @@ def cut(frames: Pixels) -> Pixels:
 def _scale(frame: Pixels) -> Pixels:
     """Scale to 64 rows, keeping the aspect ratio."""
     rows, columns = frame.shape
-    width = max(1, columns * HEIGHT // rows)
-    scaled = _cubic(HEIGHT, rows) @ frame.astype(np.float32) @ _cubic(width, columns).T
+    tall = _resampled(frame.astype(np.float64), HEIGHT)
+    scaled = _resampled(tall.T, max(1, columns * HEIGHT // rows)).T
     pixels: Pixels = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return pixels
 
 
-@lru_cache(maxsize=4096)
-def _cubic(out: int, into: int) -> NDArray[np.float32]:
-    """Weights [out, into] of cubic interpolation over four neighbours, pixel centres aligned, edges repeated.
+def _resampled(lines: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """`count` lines by cubic interpolation between four neighbours, pixel centres aligned, edges repeated.
 
     As OpenCV's INTER_CUBIC: shrinking does not widen the kernel.
     """
+    neighbours, weights = _taps(count, len(lines))
+    return np.asarray(sum(weight[:, None] * lines[near] for near, weight in zip(neighbours, weights, strict=True)))
+
+
+@lru_cache(maxsize=4096)
+def _taps(out: int, into: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each of `out` lines the four nearest of `into` lines and their weights, [4, out] both."""
     at = (np.arange(out) + 0.5) * into / out - 0.5
-    first = np.floor(at).astype(int)
-    weights = np.zeros((out, into), np.float32)
-    for tap in range(-1, 3):
-        neighbour = np.clip(first + tap, 0, into - 1)
-        np.add.at(weights, (np.arange(out), neighbour), _kernel(np.abs(at - (first + tap))))
-    return weights
+    nearest = np.floor(at) + np.arange(-1, 3)[:, None]
+    return np.clip(nearest, 0, into - 1).astype(np.int64), _kernel(np.abs(at - nearest))
 
 
 def _kernel(distance: NDArray[np.float64]) -> NDArray[np.float64]:
