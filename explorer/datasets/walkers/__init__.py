@@ -5,9 +5,11 @@
     camera       capsules in space to capsules in an image
     silhouettes  an image of the segmented person, with a segmenter's flaws
     flow         the optical flow of the same image, from the limbs' own motion
+    film         one sequence of one person, from the seed
+    options      what the user may say
     dataset      subjects, walks and views; training and test split; the protocol
 
-Everything follows from a seed: the same options give the same pixels on every machine.
+Everything follows from a seed: the same options give the same pixels, with the same releases of NumPy and Pillow.
 """
 
 from __future__ import annotations
