@@ -22,6 +22,9 @@ from explorer.datasets.walkers.film import GENERATOR, TEST, TRAIN, film
 from explorer.datasets.walkers.options import Modality, Options, check
 from explorer.result import Metric
 
+# Pixels; the published augmentation goes up to 5.
+SHIFT = 5
+
 
 class Walkers:
     """A crowd of procedural walkers with CASIA-B's protocol: other people are tested on than learnt from.
@@ -145,12 +148,18 @@ class TrainingCrowd:
     options: Options
 
     def draw(self, indices: NDArray[np.integer[Any]], rng: np.random.Generator) -> Floats:
-        """Inputs [len(indices), *sample_shape]: silhouettes of random moments in order, or the flow as it is."""
+        """Inputs [len(indices), *sample_shape]: silhouettes of random moments in order; flow a little shifted."""
         if self.options.modality == "flow":
-            return as_inputs(self.stored[indices], "flow")
+            return as_inputs(_shifted(self.stored[indices], rng), "flow")
         pool, frames = self.stored.shape[1], self.options.frames
         moments = np.sort(rng.random((len(indices), pool)).argsort(axis=1)[:, :frames], axis=1)
         return as_inputs(self.stored[np.asarray(indices)[:, None], moments], "silhouette")
+
+
+def _shifted(flows: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Each sample moved by up to `SHIFT` pixels both ways, as the published flow networks are trained."""
+    moves = rng.integers(-SHIFT, SHIFT + 1, (len(flows), 2)).tolist()
+    return np.stack([np.roll(one, move, axis=(-2, -1)) for one, move in zip(flows, moves, strict=True)])
 
 
 def as_inputs(stored: NDArray[Any], modality: str) -> Floats:

@@ -96,6 +96,15 @@ def test_draw_takes_random_frames_of_the_right_sequence(crowd: Walkers) -> None:
     )
 
 
+def test_flow_is_drawn_at_random_places(flows: Walkers) -> None:
+    still = flows.training().stored[0]
+    drawn = np.rint(flows.training().draw(np.zeros(9, int), np.random.default_rng(0)) * 127).astype(np.int8)
+    assert len({one.tobytes() for one in drawn}) > 6
+    moves = [(down, right) for down in range(-5, 6) for right in range(-5, 6)]
+    allowed = {np.roll(still, move, axis=(-2, -1)).tobytes() for move in moves}
+    assert all(one.tobytes() in allowed for one in drawn)
+
+
 def test_calibration_is_fixed_and_any_number(crowd: Walkers) -> None:
     assert crowd.calibration(30).shape == (30, 4, 64, 44)
     assert np.array_equal(crowd.calibration(5), crowd.calibration(5))
