@@ -14,6 +14,7 @@ from explorer.models import MODELS
 from explorer.passes import PASSES
 from explorer.registry import Registry, nearest
 from explorer.search import SAMPLERS
+from explorer.transports.boards import summaries
 
 if TYPE_CHECKING:
     from explorer.device import Device
@@ -50,7 +51,7 @@ def _first_comment(path: Path) -> str:
 
 
 def _devices() -> Rows:
-    return [("local:", "this machine, over a pipe")]
+    return summaries().items()
 
 
 def _runtimes() -> Rows:

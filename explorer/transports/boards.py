@@ -29,6 +29,11 @@ def boards() -> dict[str, Path]:
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
 
 
+def summaries() -> dict[str, str]:
+    """One line on each board, by the spec that a space file names it with."""
+    return {f"{name}:": str(_described(path).get("summary", "")) for name, path in boards().items()}
+
+
 def start(spec: str, *, cache: Path, options: Mapping[str, Any]) -> tuple[Transport, dict[str, Any]]:
     """Start the agent of the board that `spec` names; its streams, and what its file and `options` say of it.
 
@@ -54,8 +59,13 @@ def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if name not in known:
         names = ", ".join(f"{board}:" for board in known)
         raise NoDevice(f"no device {spec!r}; known: {names}. {nearest(name, list(known))}".strip())
-    board: dict[str, Any] = yaml.safe_load(known[name].read_text(encoding="utf-8"))
+    board = _described(known[name])
     return {**board, **options, "meter": {**board.get("meter", {}), **options.get("meter", {})}}
+
+
+def _described(path: Path) -> dict[str, Any]:
+    described: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return described
 
 
 def _words(settings: Mapping[str, Any]) -> list[str]:
