@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,9 +114,24 @@ def test_run_report_and_what_is_piped(folder: Path) -> None:
     assert "\x1b" not in ran.stdout + ran.stderr
     told = json.loads(explorer("report", "--pareto", "--format", "json", cwd=folder).stdout)
     assert told["trials"] == {"complete": 3}
+    assert told["front"] == front_by_brute_force(folder / "results" / "s" / "trials.jsonl")
     table = explorer("report", "--pareto", cwd=folder)
     assert "s: 3 complete" in table.stdout
     assert max(map(len, table.stdout.splitlines())) <= 80
+
+
+def front_by_brute_force(trials: Path) -> list[Any]:
+    """Fastest first: the records that no other is at least as fast and as small as, and better in one of the two."""
+    records = [json.loads(line) for line in trials.read_text().splitlines()]
+
+    def gains(record: Any) -> tuple[float, float]:
+        return record["metrics"]["throughput_ips"]["value"], -record["metrics"]["model_mb"]["value"]
+
+    def beaten(record: Any) -> bool:
+        mine = gains(record)
+        return any(all(a >= b for a, b in zip(his, mine, strict=True)) and his != mine for his in map(gains, records))
+
+    return sorted((r for r in records if not beaten(r)), key=gains, reverse=True)
 
 
 def test_no_study_is_one_clear_message(tmp_path: Path) -> None:

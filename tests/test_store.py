@@ -85,7 +85,8 @@ def test_not_a_number_never_reaches_the_disk(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
-    code = f"from explorer.store import open_store\nwith open_store(__import__('pathlib').Path({str(tmp_path)!r}), {STUDY}): pass"
+    code = "from pathlib import Path; from explorer.store import open_store\n"
+    code += f"with open_store(Path({str(tmp_path)!r}), {STUDY}): pass"
     with open_store(tmp_path, STUDY):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another run writes to this study" in other.stderr

@@ -129,6 +129,8 @@ def read_devices(document: Document) -> tuple[str, ...]:
     listed = given if isinstance(given, list) else [given]
     if not listed:
         document.complain("an experiment needs a device", ("device",), seen="an empty list", allowed=LOCAL)
+    if len(listed) > 1:
+        document.complain("fleets come in a later version", ("device",), seen=shown(listed), allowed="one device")
     return tuple(
         _device(document, ("device", i) if isinstance(given, list) else ("device",), spec)
         for i, spec in enumerate(listed)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from explorer.errors import BadInput
-from explorer.report import FORMATS, render
+from explorer.report import FORMATS, render, write
+from explorer.report.recommend import advise
 from tests.report import studies
 
 HEAVY = ("pandas", "matplotlib", "plotly", "torch", "optuna", "pydantic")
@@ -47,3 +48,22 @@ def test_quick_formats_load_nothing_heavy(folder: Path, format: str) -> None:
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr.strip() == "[]"
     assert done.stdout
+
+
+def test_a_picture_goes_into_the_study_unless_told_where(folder: Path, tmp_path: Path) -> None:
+    assert write(folder, pareto=True, format="png", output=None) == str(folder / "report.png")
+    assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert write(folder, pareto=True, format="csv", output=tmp_path / "front.csv") == str(tmp_path / "front.csv")
+    assert (tmp_path / "front.csv").read_text() == write(folder, pareto=True, format="csv", output=None)
+
+
+def test_a_report_that_cannot_be_written_is_refused_in_words(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot write the report"):
+        write(folder, pareto=True, format="csv", output=tmp_path / "absent" / "front.csv")
+
+
+def test_advice_prefers_the_first_objective_and_names_every_wrong_wish(folder: Path) -> None:
+    assert advise(folder, require=["accuracy >= 0.5"], prefer=None).record is not None
+    with pytest.raises(BadInput) as caught:
+        advise(folder, require=["accuracy > 0.5", "accuracy >= 0.5", "fast"], prefer=None)
+    assert len(caught.value.problems) == 2
