@@ -34,7 +34,7 @@ PASSES = Registry(
 _VERSIONS: dict[str, tuple[int, tuple[str, ...]]] = {
     "train": (2, ("torch",)),
     "prune": (1, ("torch", "torch-pruning")),
-    "finetune": (2, ("torch",)),
+    "finetune": (3, ("torch",)),
     "export": (1, ("torch", "onnx", "onnxscript")),
     "quantise": (3, ("onnx", "onnxruntime")),
 }

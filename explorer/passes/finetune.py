@@ -1,4 +1,4 @@
-"""Train a pruned network a little further, by its own recipe at a lower rate: a checkpoint in, a checkpoint out."""
+"""Train a pruned network a little further, by its own recipe: a checkpoint in, a checkpoint out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from explorer.passes import Report
 from explorer.passes.data import open_dataset, search_folder
 from explorer.passes.train import told
 
-# Of the rate the network was trained with; then decaying to zero.
-RATE = 0.3
+# Of the rate the network was trained with, then decaying to zero: "learning-rate rewinding" (Renda et al. 2020). GaitSet
+# tiny cut by 0.3, 60 iterations, two seeds: rank-1 from 0.38 to 0.60, 0.63 at 0.3; 0.59, 0.75 at 1; 0.64, 0.67 at 2.
+RATE = 1.0
 
 _LENGTHS = ("iterations", "epochs")
 
@@ -54,8 +55,8 @@ def run(
 
 
 def _recipe(own: Recipe | None, info: Mapping[str, Any], params: Mapping[str, Any]) -> Recipe:
-    """The recipe the checkpoint was trained by, else the module's own, slowed down; then what the user says."""
+    """The recipe the checkpoint was trained by, else the module's own, rewound down; then what the user says."""
     trained = Recipe.of(info["recipe"]) if "recipe" in info else own or Recipe()
-    slowed = replace(trained, lr=trained.lr * RATE, schedule="cosine", warmup=0.0, epochs=None)
+    rewound = replace(trained, lr=trained.lr * RATE, schedule="cosine", warmup=0.0, epochs=None)
     asked = {name: params[name] for name in (*_LENGTHS, "seed") if params.get(name) is not None}
-    return Recipe.of({**asked, **(params.get("recipe") or {})}, base=slowed)
+    return Recipe.of({**asked, **(params.get("recipe") or {})}, base=rewound)

@@ -53,7 +53,7 @@ def test_finetuning_heals_a_cut(trained: tuple[Path, dict[str, Any]], tmp_path: 
     info = finetune.run({"checkpoint": pruned}, {"dataset": DATA, "epochs": 10, "seed": 1}, healed)
     assert accuracy(healed) >= max(accuracy(pruned), 0.9)
     assert info["loss_last"] < info["loss_first"]
-    assert info["recipe"]["lr"] == pytest.approx(0.3 * RECIPE["lr"])
+    assert info["recipe"]["lr"] == pytest.approx(finetune.RATE * RECIPE["lr"])
     assert {"prune", "finetune", "recipe"} <= checkpoint.header(healed)["info"].keys()
 
 
