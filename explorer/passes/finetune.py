@@ -13,7 +13,7 @@ from explorer.passes import Report
 from explorer.passes.data import open_dataset, search_folder
 from explorer.passes.train import told
 
-# Of the rate the network was trained with, then decaying to zero: "learning-rate rewinding" (Renda et al. 2020). GaitSet
+# Of the rate the network was trained with, then decaying: "learning-rate rewinding" (Renda et al. 2020). GaitSet
 # tiny cut by 0.3, 60 iterations, two seeds: rank-1 from 0.38 to 0.60, 0.63 at 0.3; 0.59, 0.75 at 1; 0.64, 0.67 at 2.
 RATE = 1.0
 
