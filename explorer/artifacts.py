@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+# A scratch folder this old belongs to nobody: its process was killed.
+STALE_S = 24 * 3600.0
+
+
 class Artifacts:
     """A folder of blobs shared by every study and process of this user."""
 
@@ -39,6 +44,9 @@ class Artifacts:
         except OSError as error:
             hint = "choose another place with the environment variable EXPLORER_CACHE"
             raise BadInput(Problem("cannot write the cache", file=root, seen=str(error.strerror), hint=hint)) from error
+        for left_behind in root.glob("scratch-*"):
+            if time.time() - left_behind.stat().st_mtime > STALE_S:
+                shutil.rmtree(left_behind, ignore_errors=True)
 
     def path(self, sha256: str) -> Path:
         """Where the blob lies, or would lie."""
