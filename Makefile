@@ -43,7 +43,7 @@ types: $(VENV)/.dev ## mypy --strict
 	@$(BIN)/mypy
 
 contracts: $(VENV)/.dev ## who may import whom
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 clean: ## remove the environment and the caches of tools; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
