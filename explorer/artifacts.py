@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from explorer.errors import BadInput, Problem
@@ -44,9 +44,13 @@ class Artifacts:
         except OSError as error:
             hint = "choose another place with the environment variable EXPLORER_CACHE"
             raise BadInput(Problem("cannot write the cache", file=root, seen=str(error.strerror), hint=hint)) from error
-        for left_behind in root.glob("scratch-*"):
-            if time.time() - left_behind.stat().st_mtime > STALE_S:
-                shutil.rmtree(left_behind, ignore_errors=True)
+        self._clear_away()
+
+    def _clear_away(self) -> None:
+        for left_behind in self.root.glob("scratch-*"):
+            with suppress(FileNotFoundError):  # somebody else was quicker
+                if time.time() - left_behind.stat().st_mtime > STALE_S:
+                    shutil.rmtree(left_behind, ignore_errors=True)
 
     def path(self, sha256: str) -> Path:
         """Where the blob lies, or would lie."""

@@ -1,0 +1,72 @@
+"""Which stages a candidate's network needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from explorer.artifacts import Artifacts, sha256_of
+from explorer.compression import Compression
+from explorer.config import load
+from explorer.pipeline import Stage
+from explorer.space import Candidate
+from explorer.study import open_dataset
+
+ONNX = """\
+study: s
+model: {onnx: EXAMPLES/own_onnx/small.onnx}
+space: {precision: [fp32, int8], batch: [1, 2]}
+runtime: onnxruntime
+objectives: {throughput_ips: max}
+"""
+MODULE = """\
+study: s
+model: {name: "digits:build", width: 8}
+dataset: {name: "digits:digits", calibration: 64}
+space: {prune_ratio: [0, 0.5], precision: [fp32, int8], runtime: [onnxruntime, openvino], batch: [1, 2]}
+finetune: {iterations: 10}
+objectives: {accuracy: max}
+"""
+
+
+def stages(compression: Compression, **params: object) -> list[str]:
+    """The chain's names, from its source; a blob shows as "blob"."""
+    names, at = [], compression.of(Candidate(params))  # type: ignore[arg-type]
+    while isinstance(at, Stage):
+        names.append(at.name)
+        at = next(iter(at.inputs.values()), "")
+    return [*(["blob"] if at else []), *reversed(names)]
+
+
+@pytest.fixture
+def compression(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> Compression:
+    space = tmp_path / "space.yaml"
+    mine = f"digits_of_{tmp_path.name}"  # a name of its own: Python imports one module of a name
+    space.write_text(request.param.replace("EXAMPLES", str(root / "examples")).replace("digits:", f"{mine}:"))
+    (tmp_path / f"{mine}.py").write_text((root / "examples" / "own_model" / "digits.py").read_text())
+    experiment = load(space)
+    return Compression(experiment, open_dataset(experiment), artifacts=Artifacts(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("compression", [ONNX], indirect=True)
+def test_a_file_is_quantised_or_used_as_it_is(compression: Compression, root: Path) -> None:
+    fixed = {"runtime": "onnxruntime", "batch": 1}
+    assert compression.of(Candidate({"precision": "fp32", **fixed})) == sha256_of(root / "examples/own_onnx/small.onnx")
+    assert stages(compression, precision="int8", **fixed) == ["blob", "quantise"]
+
+
+@pytest.mark.parametrize("compression", [MODULE], indirect=True)
+def test_a_network_without_weights_is_trained_then_cut_then_quantised(compression: Compression) -> None:
+    assert stages(compression, prune_ratio=0, precision="fp32", runtime="openvino") == ["train", "export"]
+    whole = ["train", "prune", "finetune", "export", "quantise"]
+    assert stages(compression, prune_ratio=0.5, precision="int8", runtime="openvino") == whole
+
+
+@pytest.mark.parametrize("compression", [MODULE], indirect=True)
+def test_what_does_not_concern_the_network_does_not_change_it(compression: Compression) -> None:
+    def network(**params: object) -> object:
+        return compression.of(Candidate({"prune_ratio": 0.5, "precision": "int8", **params}))  # type: ignore[arg-type]
+
+    assert network(runtime="openvino", batch=1) == network(runtime="openvino", batch=2)
+    assert network(runtime="openvino", batch=1) != network(runtime="onnxruntime", batch=1)
