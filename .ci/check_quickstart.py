@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LONGEST_S = 360
+PROMISED_S, LONGEST_S = 360, 900  # on two cores of one's own; on a machine that others use, too
 AXES = {"prune_ratio", "precision", "runtime", "batch", "threads"}
 DEAR_STAGES = {"prune", "finetune", "export", "quantise"}
 
@@ -70,7 +70,10 @@ def _front(complete: list[Record], objectives: list[dict[str, str]]) -> dict[str
 
 
 def _time(seconds: float) -> dict[str, bool]:
-    return {f"{seconds:.0f} s of at most {LONGEST_S}": seconds <= LONGEST_S} if seconds else {}
+    if not seconds:
+        return {}
+    slow = ", slower than promised: is the machine busy?" if seconds > PROMISED_S else ""
+    return {f"{seconds:.0f} s of {PROMISED_S}{slow}": seconds <= LONGEST_S}
 
 
 def _cached(complete: list[Record]) -> dict[str, bool]:
