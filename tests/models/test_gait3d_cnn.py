@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from explorer.errors import BadInput
 from explorer.models.gait3d_cnn import gait3d_cnn, gait3d_cnn_tiny
 from explorer.passes.cost import cost
 
@@ -66,7 +67,18 @@ def test_tiny_is_small_and_of_the_same_topology() -> None:
 
 
 def test_classifier_serves_training_only() -> None:
-    net, x = gait3d_cnn_tiny(classes=3), torch.rand(2, 2, 25, 60, 60)
+    net, x = gait3d_cnn_tiny(classes=3, loss="classes"), torch.rand(2, 2, 25, 60, 60)
     assert net(x).shape == (2, 128)
     net.training_loss(x, torch.tensor([0, 2])).backward()  # type: ignore[no-untyped-call]
     assert net.classifier.weight.grad is not None
+
+
+def test_neighbour_loss_looks_at_directions_only() -> None:
+    net, x, labels = gait3d_cnn_tiny(), torch.rand(3, 2, 25, 60, 60), torch.tensor([0, 0, 1])
+    before = float(net.training_loss(x, labels).detach())
+    with torch.no_grad():
+        net.last.weight.mul_(7)
+        net.last.bias.mul_(7)
+    assert float(net.training_loss(x, labels).detach()) == pytest.approx(before, rel=1e-3)
+    with pytest.raises(BadInput, match="unknown loss"):
+        gait3d_cnn_tiny(loss="triplet")
