@@ -40,7 +40,8 @@ def test_small_and_with_the_recipe_beside_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "space", "least"), [("gaitset_tiny", "quickstart", 0.9), ("gait3d_cnn_tiny", "gait3d_cnn", 0.8)]
+    ("name", "space", "least"),
+    [("gaitset_tiny", "quickstart", 0.9), pytest.param("gait3d_cnn_tiny", "gait3d_cnn", 0.8, marks=pytest.mark.slow)],
 )
 def test_recognises_strangers(name: str, space: str, least: float, root: Path) -> None:
     dataset = load(root / f"search_spaces/{space}.yaml").dataset
