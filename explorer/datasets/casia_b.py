@@ -1,8 +1,8 @@
 """CASIA-B from the user's own licensed copy: ``root/<subject 001…124>/<nm-01…cl-02>/<view 000…180>/*.png``.
 
-Subjects 001…074 are learnt from, without 005, whose data are incomplete; 075…124 are tested on. Each frame is pre-
+Subjects 001…074 are learnt from, without 005, whose data are incomplete; 075…124 are tested on. Each frame is
 treated as in `pretreatment`; a sequence becomes `frames` silhouettes, so that an engine with fixed shapes can take
-it. The pre-treated frames are kept in the cache; the user's folder is only read.
+it. The treated frames are kept in the cache; the user's folder is only read.
 """
 
 from __future__ import annotations
