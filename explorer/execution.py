@@ -1,4 +1,4 @@
-"""Where stages run: a process of their own on this machine, so that a crash or a lack of memory costs one stage."""
+"""Where stages run: processes of their own on this machine, so that a crash or a lack of memory costs one stage."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from explorer.artifacts import Artifacts
 from explorer.errors import JobFailed
 from explorer.pipeline import Done, Stage, make
 
+# Two stages at a time keep two cores busy better than one stage with two threads does. More would have the sampler ask
+# further ahead of what it knows.
+WORKERS = 2
+LOG = "stages.log"  # below the cache: what libraries print while stages run
 _PR_SET_PDEATHSIG = 1
 
 
 class LocalProcesses:
-    """One worker process; stages that wait for it queue up in the order they were asked for.
+    """Up to `WORKERS` processes; stages that wait for one queue up in the order they were asked for.
 
-    The worker starts with the first stage, dies with the program however that ends, and is replaced when it crashes.
+    A worker starts when there is a stage for it, dies with the program however that ends, and is replaced when it
+    crashes.
     """
 
     def __init__(self) -> None:
@@ -58,17 +63,21 @@ class LocalProcesses:
 
 def _new_pool(cache: Path) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    return ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(), cache))
+    workers = max(1, min(WORKERS, cores := len(os.sched_getaffinity(0))))
+    (cache / LOG).write_bytes(b"")
+    begin = (os.getpid(), cache, max(1, cores // workers))
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=begin)
 
 
-def _begin_worker(parent: int, cache: Path) -> None:
-    """Die with the parent, leave Ctrl-C to it, and keep every library's chatter off the user's terminal."""
+def _begin_worker(parent: int, cache: Path, threads: int) -> None:
+    """Die with the parent, leave Ctrl-C to it, share the cores, and keep libraries' chatter off the user's terminal."""
     with suppress(OSError, AttributeError):  # not Linux: the pool's own pipe ends the worker a little later
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log = os.open(cache / "stages.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is loaded, which is with the first stage
+    log = os.open(cache / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
 

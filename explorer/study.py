@@ -30,15 +30,15 @@ from explorer.datasets.reference import FloatReference
 from explorer.device import connect
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice, Problem
 from explorer.evaluate import Bench, evaluate, violations
-from explorer.execution import LocalProcesses
+from explorer.execution import WORKERS, LocalProcesses
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Record, State
 from explorer.search.search import Search
 from explorer.space import Candidate
 from explorer.store import Store, open_store, read, read_study, set_aside
 
-# Candidates asked ahead, so that the host compresses the next one while the device is busy with this one.
-AHEAD = 2
+# Candidates asked for at a time: one for the device, and as many as the host can compress meanwhile.
+AHEAD = 1 + WORKERS
 # How often in a row the device may be lost, and how long to wait before the next try.
 LOST_IN_A_ROW, BACK_OFF_S = 3, (1.0, 3.0)
 
