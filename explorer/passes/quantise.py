@@ -23,6 +23,7 @@ from explorer.passes import Report
 from explorer.passes.calibration import RANDOM, Calibration, Reader, calibration_of
 from explorer.passes.quiet import quiet
 from explorer.passes.recipes import Choice, QuantRecipe, choose, recipe_of
+from explorer.passes.threads import frugal_sessions
 
 _METHODS = {
     "minmax": CalibrationMethod.MinMax,
@@ -55,7 +56,7 @@ def run(
         JobFailed: the quantised file does not run.
     """
     recipe = recipe_of(params)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder, frugal_sessions():
         prepared = Path(folder, "prepared.onnx")
         model = _prepare(inputs["onnx"], prepared)
         calibration = calibration_of(model, params)
