@@ -50,9 +50,8 @@ class LocalProcesses:
 
     def close(self) -> None:
         if self._pool is not None:
-            self._signal(signal.SIGCONT)
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._signal(signal.SIGKILL)
+            self._signal(signal.SIGKILL)  # first: a stage may have minutes to go, and waiting for its end is not wanted
+            self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
     def _signal(self, number: int) -> None:
