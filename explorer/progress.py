@@ -89,7 +89,9 @@ class Progress:
 def brief(name: str, metric: Metric) -> str:
     """A value in as few characters as make sense: ``0.934``, ``812/s``, ``6.1 mJ``."""
     unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
-    return f"{metric.value:.3f}" if not unit and abs(metric.value) <= 1 else f"{metric.value:.3g}{unit}"
+    if not unit and abs(metric.value) <= 1:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.0f}{unit}" if abs(metric.value) >= 1000 else f"{metric.value:.3g}{unit}"
 
 
 def summary(ending: Ending) -> str:
