@@ -75,6 +75,9 @@ def _begin_worker(parent: int, cache: Path, threads: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Libraries make locks of the default context (tqdm does); a forking one unlinks them at once, so that a worker that
+    # is killed leaves none behind for the resource tracker to warn of.
+    multiprocessing.set_start_method("fork", force=True)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is loaded, which is with the first stage
     log = os.open(cache / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
