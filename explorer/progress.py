@@ -114,7 +114,7 @@ def _compression(records: tuple[Record, ...]) -> str:
     if names and not any(ran[name] for name in names):
         return f"compression: nothing computed, everything from the cache ({', '.join(names)})"
     told = ", ".join(f"{name} {ran[name]}" for name in names)
-    return f"compression computed: {told}; the rest from the cache" if told else ""
+    return f"compression computed: {told}; the rest cached" if told else ""
 
 
 def _values(params: Mapping[str, object]) -> str:
