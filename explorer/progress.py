@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -58,7 +59,8 @@ class Progress:
         self._say(
             f"{experiment.study}: {begun} {planned} of {experiment.space.size} candidates on {experiment.devices[0]}"
         )
-        self._say(f"each line: {axes} → {' '.join(self._objectives)}")
+        told = f"each line: {axes} → {' '.join(self._objectives)}"
+        self._say(textwrap.fill(told, 80, subsequent_indent=" " * 11))
 
     def trial(self, candidate: Candidate) -> None:
         """Show whose turn it is."""
@@ -68,7 +70,7 @@ class Progress:
         """One line a record."""
         self._bar.update(self._task, completed=done)
         count = f"{done:>{len(str(planned))}}/{planned}"
-        eta = f"  {_duration(eta_s)} left" if done < planned else ""
+        eta = f"  {_duration(eta_s)} left" if done < planned and record.state == "complete" else ""
         self._say(f"{count}  {_values(record.params)} → {self._outcome(record)}{eta}")
 
     def note(self, text: str) -> None:
@@ -77,7 +79,7 @@ class Progress:
 
     def _outcome(self, record: Record) -> str:
         if record.state != "complete":
-            return f"{record.state}: {record.reason.splitlines()[0]}"
+            return f"{record.state}: {record.reason.splitlines()[0].partition(': ')[0]}"  # the report has it whole
         stars = set(record.evaluation.estimated)
         told = (brief(name, record.metrics[name]) + "*" * (name in stars) for name in self._objectives)
         return "  ".join(told)
