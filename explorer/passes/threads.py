@@ -20,7 +20,8 @@ def frugal_sessions() -> Iterator[None]:
 
     def frugal() -> onnxruntime.SessionOptions:
         options = original()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
+        first_level = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # OpenMP allows "4,2": one number a level
+        options.intra_op_num_threads = int(first_level) if first_level.isdecimal() else 0
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 

@@ -48,7 +48,7 @@ class Search:
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
         ]
         self._study = optuna.create_study(sampler=self._sampler, directions=directions)
-        self._asked: dict[Candidate | tuple[object, ...], Trial] = {}
+        self._asked: dict[tuple[object, ...], Trial] = {}
         self._first = not records
         for record in records:
             self._restore(record)

@@ -8,10 +8,11 @@ import pytest
 from explorer.passes.threads import frugal_sessions
 
 
-def test_sessions_keep_to_the_threads_that_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+@pytest.mark.parametrize(("given", "threads"), [("1", 1), ("3,2", 3), ("", 0)])
+def test_sessions_keep_to_the_threads_that_are_given(monkeypatch: pytest.MonkeyPatch, given: str, threads: int) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
     with frugal_sessions():
-        assert onnxruntime.SessionOptions().intra_op_num_threads == 1
+        assert onnxruntime.SessionOptions().intra_op_num_threads == threads
     assert onnxruntime.SessionOptions().intra_op_num_threads == 0
 
 
