@@ -280,22 +280,33 @@ class _Line:
             self._arrivals.put(str(error))
 
 
-def connect(spec: str, *, cache: Path, options: Mapping[str, Any] | None = None) -> Device:
+def connect(
+    spec: str,
+    *,
+    cache: Path,
+    options: Mapping[str, Any] | None = None,
+    holder: str = "",
+    search: Path | None = None,
+) -> Device:
     """Start the agent that `spec` names, and wait for its hello.
 
     Args:
-        spec: ``local:``, or the name of a board described in agents/devices.
+        spec: ``local:``, ``ssh://user@board``, or a board described in a file (see agents/devices).
         cache: root of the host's cache; the agent's bundle and, for this machine, its home lie below.
         options: over what the board's description says: `meter` {"name", "idle_w", "busy_core_w"}, `plugins` (modules
-            on the device that bring runtimes or meters), `runtimes` (only these, of all there are), `python` (the
-            interpreter that runs the agent), `wait_s` (how long to wait for a device that is in use).
+            that bring runtimes or meters), `runtimes` (only these, of all there are), `python` (the interpreter that
+            runs the agent), `wait_s` (how long to wait for a device that is in use), and more: see
+            `explorer.transports.boards`.
+        holder: who asks, in words that are the same when the same study comes back: it takes over from its own earlier
+            session, and nobody else's.
+        search: folder of the space file, for what it names by path.
 
     Raises:
         NoDevice: it cannot be reached or is in use.
         BadInput: an option nobody knows.
     """
-    transport, settings = start(spec, cache=cache, options=options or {})
-    return Device(spec, transport, shares_host=True, meter=settings.get("meter"))
+    started = start(spec, cache=cache, options=options or {}, holder=holder, search=search)
+    return Device(spec, started.transport, shares_host=started.shares_host, meter=started.settings.get("meter"))
 
 
 def _objection_to(hello: Message) -> str:

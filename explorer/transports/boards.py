@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ WAIT_S = 5.0
 OPTIONS = ("meter", "plugins", "python", "runtimes", "wait_s")
 
 
+@dataclass(frozen=True)
+class Started:
+    """An agent that was started: its streams, what is known of its board, and whether it computes on this machine."""
+
+    transport: Transport
+    settings: Mapping[str, Any]
+    shares_host: bool
+
+
 def boards() -> dict[str, Path]:
     """The boards described in files, by name: in an installed package, or in a clone."""
     package = Path(explorer.__file__).parent
@@ -34,8 +44,17 @@ def summaries() -> dict[str, str]:
     return {f"{name}:": str(_described(path).get("summary", "")) for name, path in boards().items()}
 
 
-def start(spec: str, *, cache: Path, options: Mapping[str, Any]) -> tuple[Transport, dict[str, Any]]:
-    """Start the agent of the board that `spec` names; its streams, and what its file and `options` say of it.
+def start(
+    spec: str, *, cache: Path, options: Mapping[str, Any], holder: str = "", search: Path | None = None
+) -> Started:
+    """Start the agent of the board that `spec` names.
+
+    Args:
+        spec: ``local:`` or the name of a board described in agents/devices.
+        cache: the host's cache.
+        options: over what the board's description says.
+        holder: who asks, in words that are the same when the same study comes back.
+        search: folder of the space file, for what it names by path.
 
     Raises:
         NoDevice: there is no such board, or its agent cannot be started.
@@ -45,9 +64,10 @@ def start(spec: str, *, cache: Path, options: Mapping[str, Any]) -> tuple[Transp
     bundle, _ = make_bundle(cache)
     python = str(settings.get("python", sys.executable))
     try:
-        return LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python), settings
+        transport = LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python)
     except OSError as error:
         raise NoDevice(f"{spec}: cannot start the agent with {python}: {error.strerror}") from error
+    return Started(transport, settings, shares_host=True)
 
 
 def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:
