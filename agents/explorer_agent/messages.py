@@ -20,21 +20,27 @@ INFEASIBLE, FAILED, BUSY, UNSUPPORTED, PROTOCOL_KIND = "infeasible", "failed", "
 
 
 class AgentError(Exception):
-    """A refusal or failure as it travels: kind is infeasible, failed, busy, unsupported or protocol."""
+    """A refusal or failure as it travels: kind is infeasible, failed, busy, unsupported or protocol.
 
-    def __init__(self, kind: str, text: str, *, hint: str = "", trace: str = "") -> None:
+    `cause` is for the host to act upon: "missing" when a file is not here (any more), "disk" when the board has no
+    room.
+    """
+
+    def __init__(self, kind: str, text: str, *, hint: str = "", trace: str = "", cause: str = "") -> None:
         super().__init__(text)
         self.kind = kind
         self.text = text
         self.hint = hint
         self.trace = trace
+        self.cause = cause
 
     def to_wire(self) -> dict[str, Any]:
-        return {"type": "error", "kind": self.kind, "text": self.text, "hint": self.hint, "trace": self.trace[-8000:]}
+        words = {"text": self.text, "hint": self.hint, "trace": self.trace[-8000:], "cause": self.cause}
+        return {"type": "error", "kind": self.kind, **words}
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> AgentError:
-        words = {name: str(message.get(name, "")) for name in ("hint", "trace")}
+        words = {name: str(message.get(name, "")) for name in ("hint", "trace", "cause")}
         return cls(str(message.get("kind", FAILED)), str(message.get("text", "no reason given")), **words)
 
 
