@@ -16,6 +16,7 @@ import explorer
 from explorer.errors import BadInput, NoDevice, Problem
 from explorer.registry import nearest
 from explorer.transports import Transport
+from explorer.transports.brought import bring
 from explorer.transports.bundle import make_bundle
 from explorer.transports.local import LocalTransport
 
@@ -61,13 +62,21 @@ def start(
         BadInput: an option nobody knows.
     """
     settings = _settings(spec, options)
-    bundle, _ = make_bundle(cache)
+    brought = bring(settings.get("plugins", ()), folders=_folders(spec, search))
+    settings["plugins"] = list(brought.names)
+    bundle, _ = make_bundle(cache, brought=brought)
     python = str(settings.get("python", sys.executable))
     try:
         transport = LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python)
     except OSError as error:
         raise NoDevice(f"{spec}: cannot start the agent with {python}: {error.strerror}") from error
     return Started(transport, settings, shares_host=True)
+
+
+def _folders(spec: str, search: Path | None) -> list[Path]:
+    """Where plug-ins named by a relative path or a bare name lie: beside the space file, or the board's file."""
+    described = boards().get(spec.rstrip(":"))
+    return [folder for folder in (search, described and described.parent) if folder is not None]
 
 
 def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:

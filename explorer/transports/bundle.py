@@ -1,4 +1,6 @@
-"""The agent as one file that any Python runs: a zip with fixed timestamps, so that equal code has an equal sha256."""
+"""The agent as one file that any Python runs: a zip in which nothing depends on who made it, when and where, so that
+equal code has an equal sha256.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,15 @@ import io
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from explorer.transports.brought import NOTHING, Brought
 from explorer_agent import wire
 
 _MAIN = b"import sys\nfrom explorer_agent.__main__ import main\nsys.exit(main())\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_UNIX, _MODE = 3, 0o100644 << 16
 
 
 def agent_folder() -> Path:
@@ -20,26 +25,42 @@ def agent_folder() -> Path:
     return Path(wire.__file__).parent
 
 
-def bundle_bytes(folder: Path | None = None) -> bytes:
-    """The agent's sources as a zip; stored, not deflated, because compressors differ from machine to machine."""
+def bundle_bytes(folder: Path | None = None, *, brought: Brought = NOTHING) -> bytes:
+    """The agent's sources as a zip, and the user's modules beside them; stored, not deflated, because compressors
+    differ from machine to machine.
+    """
     folder = folder or agent_folder()
-    files = {f"explorer_agent/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.py")}
+    files = {"__main__.py": _MAIN, **_sources(folder), **brought.files}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py", _EPOCH), _MAIN)
         for name in sorted(files):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), files[name].read_bytes())
+            archive.writestr(_member(name), files[name])
     return buffer.getvalue()
 
 
-def make_bundle(cache: Path) -> tuple[Path, str]:
+def make_bundle(cache: Path, *, brought: Brought = NOTHING) -> tuple[Path, str]:
     """Write the agent's file below `cache` unless it is there already; its path and sha256."""
-    data = bundle_bytes()
+    data = bundle_bytes(brought=brought)
     sha256 = hashlib.sha256(data).hexdigest()
     path = cache / "agents" / f"explorer-agent-{sha256[:16]}.pyz"
-    if not path.exists() or path.read_bytes() != data:
+    if path.is_symlink() or not path.exists() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(data)
         os.replace(file.name, path)
     return path, sha256
+
+
+def _sources(folder: Path) -> Mapping[str, bytes]:
+    found = {path: path.relative_to(folder) for path in folder.rglob("*.py")}
+    return {
+        f"explorer_agent/{below.as_posix()}": path.read_bytes()
+        for path, below in found.items()
+        if not any(part.startswith(".") for part in below.parts)
+    }
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system, info.external_attr = _UNIX, _MODE
+    return info
