@@ -99,4 +99,13 @@ class JobFailed(TrialEnding):
 
 
 class DeviceLost(TrialEnding):
-    """The device or the way to it went away; the candidate is innocent."""
+    """The device or the way to it went away; the candidate is innocent.
+
+    Args:
+        reason: board, job and cause.
+        mends_itself: whether waiting and connecting again may help; a full disk needs a person.
+    """
+
+    def __init__(self, reason: str, *, mends_itself: bool = True) -> None:
+        super().__init__(reason)
+        self.mends_itself = mends_itself

@@ -18,6 +18,7 @@ import pytest
 from agent.networks import convolutional, samples
 
 from explorer import device as device_module
+from explorer import line
 from explorer.device import Built, Device, connect
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
 from explorer.statistics import Measurement, derive
@@ -170,7 +171,7 @@ def test_an_agent_that_dies_during_a_job_is_a_lost_device(connected: Connect, sc
 
 
 def test_silence_is_noticed(connected: Connect, script: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_module, "SILENCE_S", 0.5)
+    monkeypatch.setattr(line, "SILENCE_S", 0.5)
     monkeypatch.setattr("explorer.transports.local.PATIENCE_S", 0.2)
     device = connected()
     os.kill(_agent(device), signal.SIGSTOP)
@@ -178,10 +179,74 @@ def test_silence_is_noticed(connected: Connect, script: Callable[..., Path], mon
         device.build(script(), FAKE)
 
 
+def test_an_agent_that_stops_reading_is_noticed_while_a_file_is_sent(
+    connected: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("explorer.transports.STALL_S", 0.5)
+    monkeypatch.setattr("explorer.transports.local.PATIENCE_S", 0.2)
+    device, large = connected(), tmp_path / "large"
+    large.write_bytes(bytes(20 << 20))
+    device.round_trip_s(1)
+    real = line.Writer.write
+
+    def freeze_first(writer: line.Writer, message: dict[str, Any], *rest: Any, **named: Any) -> None:
+        if message["type"] == "put":
+            os.kill(_agent(device), signal.SIGSTOP)
+        real(writer, message, *rest, **named)
+
+    monkeypatch.setattr(line.Writer, "write", freeze_first)
+    with pytest.raises(DeviceLost, match=r"local:: put: the device does not listen any more .*nothing for"):
+        device.build(large, FAKE)
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_no_hang(
+    connected: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, large = connected(), tmp_path / "large"
+    large.write_bytes(bytes(8 << 20))
+    blob_of = device_module._file
+
+    def shrink(path: Path, sha256: str) -> Any:
+        blob = blob_of(path, sha256)
+        os.truncate(path, 1 << 20)
+        return blob
+
+    monkeypatch.setattr(device_module, "_file", shrink)
+    with pytest.raises(DeviceLost, match="became shorter"):
+        device.build(large, FAKE)
+
+
+def test_what_the_agent_threw_away_is_sent_again(
+    connected: Connect, script: Callable[..., Path], tmp_path: Path
+) -> None:
+    device, source = connected(), script()
+    built, inputs = device.build(source, FAKE), samples(3)
+    device.infer(built, FAKE, inputs)
+    sent = device.sent_bytes
+    device.infer(built, FAKE, inputs)
+    assert device.sent_bytes == sent
+    for path in (tmp_path / "cache" / "agent" / "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes()[:2] == b"PK":
+            path.unlink()
+    measured = device.measure(built, FAKE, PLAN, inputs=inputs)
+    assert measured.windows >= 3
+    assert device.sent_bytes > sent
+
+
+def test_a_question_asked_once_is_answered_once(connected: Connect, script: Callable[..., Path]) -> None:
+    first = connected()
+    built = first.build(script(latency_s=0.001), FAKE)
+    taken = first.measure(built, FAKE, PLAN, once="study/7/0")
+    first.close()
+    again = connected()
+    assert again.measure(built, FAKE, PLAN, once="study/7/0").raw["series"] == taken.raw["series"]
+    assert again.measure(built, FAKE, PLAN, once="study/7/1").raw["series"] != taken.raw["series"]
+
+
 def test_a_long_job_is_not_silence(
     connected: Connect, script: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "SILENCE_S", 1.7)
+    monkeypatch.setattr(line, "SILENCE_S", 1.7)
     device, notes = connected(), []
     device.watch(notes.append)
     with pytest.raises(JobFailed, match="longer than"):

@@ -8,14 +8,21 @@ agent with it.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from explorer import transports
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 LAST_WORDS = 4000
 PATIENCE_S = 10
@@ -47,7 +54,8 @@ class LocalTransport:
             self._errors.close()
             raise
         self.incoming = _present(self._process.stdout)
-        self.outgoing = _present(self._process.stdin)
+        self._pipe = _Patient(_present(self._process.stdin))
+        self.outgoing: BinaryIO = io.BufferedWriter(self._pipe, PIPE_BYTES)
 
     @property
     def pid(self) -> int:
@@ -65,6 +73,7 @@ class LocalTransport:
         return "\n".join(part for part in (text, ending) if part)
 
     def close(self) -> None:
+        self._pipe.patience_s = 0.0
         with contextlib.suppress(OSError):  # a dead agent's pipe cannot be flushed; it is closed all the same
             self.outgoing.close()
         try:
@@ -74,6 +83,27 @@ class LocalTransport:
             self._process.wait()
         self.incoming.close()  # waits for a reader in another thread, which is at the end of the stream now
         self._errors.close()
+
+
+class _Patient(io.RawIOBase):
+    """The writing end of a pipe; a reader that has stopped reading is given up after a while, instead of never."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self.patience_s = transports.STALL_S
+        os.set_blocking(pipe.fileno(), False)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        if not select.select([], [self._pipe], [], self.patience_s)[1]:
+            raise TimeoutError(f"it has taken nothing for {self.patience_s:.0f} s")
+        return os.write(self._pipe.fileno(), data)
+
+    def close(self) -> None:
+        super().close()
+        self._pipe.close()
 
 
 def _present(stream: object) -> BinaryIO:
