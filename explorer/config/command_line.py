@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from explorer.config.devices import read_devices
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment
-from explorer.config.reader import read_devices, read_search
+from explorer.config.reader import read_search
 from explorer.errors import BadInput
 
 
@@ -36,7 +37,7 @@ def override(
         "search": {k: v for k, v in given.items() if v is not None and k != "device"},
         "device": given["device"],
     }
-    search, chosen = read_search(document), read_devices(document)
+    search, chosen = read_search(document), read_devices(document, folder=experiment.folder)
     if document.problems:
         raise BadInput(
             [

@@ -13,6 +13,10 @@ from explorer.result import Constraint, Objective
 from explorer.space import Space
 
 
+# Of the device options those that change results; the others say how a board is reached and waited for.
+_TELLING = ("meter", "plugins", "runtimes", "clocks")
+
+
 @dataclass(frozen=True)
 class ModelRef:
     """The network: a registered name or ``package.module:callable`` with its options, or an ONNX file.
@@ -118,12 +122,15 @@ class Experiment:
     simulate: bool = False
 
     def identity(self) -> dict[str, Any]:
-        """Everything that changes results, as plain JSON; how long the search may last is left out."""
+        """Everything that changes results, as plain JSON.
+
+        How long the search may last is left out, and so are the boards' names: which boards are equal is told by their
+        fingerprints, which the study keeps beside this.
+        """
         return {
             "model": self.model.identity() if self.model else None,
             "dataset": self.dataset.identity() if self.dataset else None,
-            "devices": list(self.devices),
-            "device_options": dict(self.device_options),
+            "device_options": {k: v for k, v in self.device_options.items() if k in _TELLING},
             "fixed": dict(self.space.fixed),
             "space": {axis.name: list(axis.values) for axis in self.space.axes},
             "rules": [str(rule) for rule in self.space.rules],

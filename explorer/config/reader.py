@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from explorer.config.axes import AXES
-from explorer.config.document import Document, Where
+from explorer.config.devices import read_device_options, read_devices
+from explorer.config.document import Document
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
 from explorer.config.lookup import find
 from explorer.config.metrics import Yields
 from explorer.config.references import is_bare, read_dataset, read_model
 from explorer.config.sections import (
+    DeviceOptionsSection,
     MeasureSection,
     MeterSection,
     RecipeSection,
@@ -22,29 +24,23 @@ from explorer.config.sections import (
     StudyName,
     seconds_of,
 )
-from explorer.config.shape import shaped, shaped_as, shown, unknown_key
+from explorer.config.shape import shaped, shaped_as, unknown_key
 from explorer.config.space_section import read_space
 from explorer.config.wishes import read_constraints, read_objectives
 from explorer.registry import nearest
 from explorer.search import SAMPLERS
 from explorer.space import TRAINING_AXES
+from explorer.transports.specs import LATER
 
-LOCAL = "local:"
 TRIALS = 100  # when the file sets no limit
 
 S = TypeVar("S", bound=Section)
-
-# Devices and keys that belong to the plan of the project, not to this version.
-_LATER = {
-    "ssh": "boards over SSH come in a later version",
-    "sim": "simulated boards come in a later version",
-    "recorded": "recorded tables come in a later version",
-}
 
 _SECTIONS: dict[str, type[Section]] = {
     "search": SearchSection,
     "measure": MeasureSection,
     "meter": MeterSection,
+    "device_options": DeviceOptionsSection,
     "finetune": RecipeSection,
 }
 
@@ -83,7 +79,7 @@ def _experiment(document: Document) -> Experiment:
         model=model,
         dataset=dataset,
         devices=devices,
-        device_options={"meter": meter} if meter else {},
+        device_options=read_device_options(document) | ({"meter": meter} if meter else {}),
         space=space,
         objectives=objectives,
         constraints=constraints,
@@ -105,7 +101,7 @@ def _refuse_unknown_keys(document: Document) -> None:
 
 def _belongs_to(key: str) -> str:
     if key in ("simulate", "simulated"):
-        return _LATER["sim"]
+        return LATER["sim"]
     owner = next((name for name, section in _SECTIONS.items() if key in section.model_fields), "")
     return f"it belongs below {owner}:" if owner else ""
 
@@ -120,34 +116,6 @@ def _study(document: Document) -> str:
     if given is None:
         return document.file.stem
     return str(shaped_as(StudyName, document, ("study",), given))
-
-
-def read_devices(document: Document) -> tuple[str, ...]:
-    given = document.data.get("device")
-    if given is None:
-        return (LOCAL,)
-    listed = given if isinstance(given, list) else [given]
-    if not listed:
-        document.complain("an experiment needs a device", ("device",), seen="an empty list", allowed=LOCAL)
-    if len(listed) > 1:
-        document.complain("fleets come in a later version", ("device",), seen=shown(listed), allowed="one device")
-    return tuple(
-        _device(document, ("device", i) if isinstance(given, list) else ("device",), spec)
-        for i, spec in enumerate(listed)
-    )
-
-
-def _device(document: Document, where: Where, spec: Any) -> str:
-    if spec in ("local", LOCAL):
-        return LOCAL
-    scheme = str(spec).partition(":")[0]
-    if scheme in _LATER:
-        document.complain(
-            "this kind of device is not available yet", where, seen=shown(spec), allowed=LOCAL, hint=_LATER[scheme]
-        )
-    else:
-        document.complain("unknown device", where, seen=shown(spec), allowed=LOCAL, hint=nearest(str(spec), [LOCAL]))
-    return LOCAL
 
 
 def read_search(document: Document) -> SearchPlan:

@@ -8,6 +8,17 @@ from explorer.config.axes import AXES, AxisSpec
 from explorer.config.metrics import METRICS
 from explorer.config.sections import SpaceFile
 
+_MAY_BE_EMPTY = (
+    "dataset",
+    "device_options",
+    "meter",
+    "rules",
+    "constraints",
+    "search",
+    "train",
+    "finetune",
+    "measure",
+)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -20,7 +31,17 @@ def json_schema() -> dict[str, Any]:
     sections["device"] = _or_word(sections["device"])
     sections["space"] = _space()
     sections["objectives"] |= {"properties": _objectives(), "examples": [{"accuracy": "max", "energy_mj": "min"}]}
-    for name in ("dataset", "meter", "rules", "constraints", "search", "train", "finetune", "measure"):
+    for name in (
+        "dataset",
+        "device_options",
+        "meter",
+        "rules",
+        "constraints",
+        "search",
+        "train",
+        "finetune",
+        "measure",
+    ):
         sections[name] = _or_nothing(sections[name])
     for name, spec in AXES.items():
         sections[name] = {"description": spec.summary + " Here: one fixed value."} | spec.value_schema()

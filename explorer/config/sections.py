@@ -135,6 +135,38 @@ class MeterSection(Section):
     busy_core_w: NotNegative | None = Field(default=None, description="Declared watts that each busy core adds.")
 
 
+class DeviceOptionsSection(Section):
+    """What the boards have to be told; it goes over what their own files say."""
+
+    plugins: list[str] | None = Field(
+        default=None, description="Python modules that bring runtimes or meters of your own to the board."
+    )
+    runtimes: list[str] | None = Field(default=None, description="Only these, of all that the board has.")
+    python: str | None = Field(default=None, description="The board's interpreter, 3.8 or later; python3 by default.")
+    home: str | None = Field(default=None, description="Where the agent keeps its files on the board.")
+    wait_s: NotNegative | None = Field(default=None, description="How long to wait for a board that is in use.")
+    patience_s: NotNegative | None = Field(
+        default=None, description="How long a lost board is tried again before it is given up; 600 by default."
+    )
+    clocks: Literal["lock", "leave"] | None = Field(
+        default=None, description="Whether the board's clocks are locked while it measures, where that is possible."
+    )
+    cache_gb: Positive | None = Field(default=None, description="Room that the agent's files may take on the board.")
+    password_env: str | None = Field(
+        default=None, description="Name of the environment's variable that holds the password, where no key is used."
+    )
+    identity_file: str | None = Field(default=None, description="The private key to log in with.")
+
+
+class BoardFile(DeviceOptionsSection):
+    """A board, described in a file of its own: how it is reached, and what it has to be told."""
+
+    summary: str = Field(default="", description="One line for explorer list devices.")
+    transport: Literal["local", "ssh"] = Field(description="ssh for a board, local for this machine.")
+    address: str | None = Field(default=None, description="ssh://[user@]host[:port]; the host may be an alias.")
+    meter: MeterSection = Field(default=MeterSection(), description=MeterSection.__doc__)
+
+
 class RuleSection(Section):
     """When these axes have these values, then those may only have those."""
 
@@ -150,7 +182,15 @@ class SpaceFile(Section):
     )
     model: ModelSection = Field(description=ModelSection.__doc__)
     dataset: DatasetSection | None = Field(default=None, description=DatasetSection.__doc__)
-    device: list[str] = Field(default=["local:"], description="Where candidates run; local: is this machine.")
+    device: list[str] = Field(
+        default=["local:"],
+        description="Where candidates run: local: (this machine), ssh://[user@]host[:port], the name of a board "
+        "(explorer list devices) or of a group, a board's .yaml file; a list is a fleet of equal boards.",
+        examples=["ssh://nvidia@orin.local", ["ssh://orin-1", "ssh://orin-2"]],
+    )
+    device_options: DeviceOptionsSection = Field(
+        default=DeviceOptionsSection(), description=DeviceOptionsSection.__doc__
+    )
     meter: MeterSection = Field(default=MeterSection(), description=MeterSection.__doc__)
     space: dict[str, Any] = Field(description="The axes that may vary, each with its values.")
     rules: list[RuleSection] = Field(default=[], description="Combinations that are left out.")

@@ -78,11 +78,24 @@ def test_what_is_no_duration(text: str) -> None:
         ("measure: {windows_min: 1}", "measure.windows_min", "2 or more"),
         ("measure: {relative_interval: 2}", "measure.relative_interval", "less than 1"),
         ("meter: {idle_w: -3}", "meter.idle_w", "0 or more"),
-        ("device: ssh://me@board", "device", "later version"),
+        ("device: ssh://me:secret@board", "device", "holds no password"),
+        ("device: ssh://", "device", "a host"),
+        ("device: ssh:me@board", "device", "write ssh://me@board"),
+        ("device: ssh://board/home", "device", "write ssh://board"),
+        ("device: ssh://board:0", "device", "a port from 1 to 65535"),
+        ("device: ssh://bo ard", "device", "of letters, digits"),
+        ("device: me@board", "device", "write ssh://me@board"),
+        ("device: boards/none.yaml", "device", "there is no such board file"),
+        ("device: 7", "device", "a device is a word"),
+        ("device: [ssh://a, lokal]", "device[1]", "did you mean 'local:'"),
+        ("device_options: {patience: 3}", "device_options.patience", "did you mean 'patience_s'"),
+        ("device_options: {patience_s: -3}", "device_options.patience_s", "0 or more"),
+        ("device_options: {clocks: look}", "device_options.clocks", "did you mean 'lock'"),
+        ("patience_s: 3", "patience_s", "it belongs below device_options:"),
         ("device: ['sim:orin']", "device[0]", "later version"),
         ("device: lokal", "device", "did you mean 'local:'"),
         ("device: []", "device", "needs a device"),
-        ("device: ['local:', 'local:']", "device", "fleets come in a later version"),
+        ("device: ['local:', local]", "device[1]", "name each board of a fleet once"),
         ("study: ../outside", "study", "letters, digits"),
         ("study: 7", "study", "a word or text"),
         ("constraints: throughput_ips >= 3", "constraints", "are a list"),
@@ -168,7 +181,7 @@ def test_the_command_line_has_the_last_word(read: Read) -> None:
 
 def test_a_wrong_command_line_is_told_all_at_once(read: Read) -> None:
     with pytest.raises(BadInput) as caught:
-        override(read(HEAD), trials=0, timeout="soon", sampler="tpee", seed=-1, devices=("ssh://x",))
+        override(read(HEAD), trials=0, timeout="soon", sampler="tpee", seed=-1, devices=("ssh://x:0",))
     assert [problem.path for problem in caught.value.problems] == ["--trials", "--timeout", "--seed", "--device[0]"]
     with pytest.raises(BadInput, match="did you mean 'tpe'"):
         override(read(HEAD), sampler="tpee")
