@@ -26,21 +26,25 @@ class AgentError(Exception):
     room.
     """
 
-    def __init__(self, kind: str, text: str, *, hint: str = "", trace: str = "", cause: str = "") -> None:
+    def __init__(
+        self, kind: str, text: str, *, hint: str = "", trace: str = "", cause: str = "", sha256: str = ""
+    ) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = text
         self.hint = hint
         self.trace = trace
         self.cause = cause
+        self.sha256 = sha256  # which file, when the cause is "missing"
 
     def to_wire(self) -> dict[str, Any]:
-        words = {"text": self.text, "hint": self.hint, "trace": self.trace[-8000:], "cause": self.cause}
-        return {"type": "error", "kind": self.kind, **words}
+        words = {"text": self.text[:8000], "hint": self.hint, "trace": self.trace[-8000:]}
+        causes = {"cause": self.cause, "sha256": self.sha256}
+        return {"type": "error", "kind": self.kind, **words, **{name: told for name, told in causes.items() if told}}
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> AgentError:
-        words = {name: str(message.get(name, "")) for name in ("hint", "trace", "cause")}
+        words = {name: str(message.get(name, "")) for name in ("hint", "trace", "cause", "sha256")}
         return cls(str(message.get("kind", FAILED)), str(message.get("text", "no reason given")), **words)
 
 
@@ -152,6 +156,7 @@ class Measure:
     meter: dict[str, Any] = field(default_factory=dict)  # {"name": "auto" | …, and what a declared meter needs}
     timeout_s: float = 900.0
     memory_mb: float = 0.0
+    once: str = ""  # the name of this question: asked again by it, the same reply is given again
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,7 @@ class Infer:
 @dataclass(frozen=True)
 class Get:
     sha256: str
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,15 @@ class Cancel:
     job: int
 
 
+@dataclass(frozen=True)
+class Lease:
+    """Never answered. From now on `seconds` without a byte mean that the host is gone."""
+
+    seconds: float
+
+
+# Nothing that is said needs a negative number, nor one that a double could not hold exactly.
+_AT_MOST = 1 << 53
 # By the annotation's text: `from __future__ import annotations` leaves nothing else, and Python 3.8 could not
 # evaluate all of it.
 _KINDS = {"str": str, "int": int, "float": (int, float), "dict[str, Any]": dict, "list[str]": list}
@@ -189,7 +204,9 @@ def decode(cls: type[T], message: Mapping[str, Any]) -> T:
         if spec.name in message:
             value = message[spec.name]
             if not isinstance(value, _KINDS[str(spec.type)]) or isinstance(value, bool):  # type: ignore[arg-type]
-                raise ProtocolError(f"{cls.__name__.lower()}.{spec.name} must be {spec.type}, not {value!r}")
+                raise ProtocolError(f"{cls.__name__.lower()}.{spec.name} must be {spec.type}, not {value!r:.80}")
+            if isinstance(value, (int, float)) and not 0 <= value <= _AT_MOST:
+                raise ProtocolError(f"{cls.__name__.lower()}.{spec.name} must be from 0 to 2^53, not {value!r}")
             found[spec.name] = value
         elif spec.default is MISSING and spec.default_factory is MISSING:
             raise ProtocolError(f"{cls.__name__.lower()} needs {spec.name}")
