@@ -10,6 +10,8 @@ most the candidate under way is done again.
 
 from __future__ import annotations
 
+import getpass
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -27,7 +29,7 @@ from explorer.config import Experiment, differences
 from explorer.datasets import DATASETS
 from explorer.datasets.protocols import Dataset
 from explorer.datasets.reference import FloatReference
-from explorer.device import connect
+from explorer.device import Device, connect
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice, Problem
 from explorer.evaluate import Bench, evaluate, violations
 from explorer.execution import WORKERS, LocalProcesses
@@ -129,7 +131,7 @@ def open_dataset(experiment: Experiment) -> Dataset:
 def _bench(experiment: Experiment, dataset: Dataset, artifacts: Artifacts) -> Iterator[Bench]:
     pipeline = Pipeline(artifacts, LocalProcesses())
     try:
-        device = connect(experiment.devices[0], cache=artifacts.root, options=experiment.device_options)
+        device = _connect(experiment, artifacts.root)
         bench = Bench(experiment, device, pipeline, dataset, dataset.evaluation())
         try:
             yield bench
@@ -139,10 +141,17 @@ def _bench(experiment: Experiment, dataset: Dataset, artifacts: Artifacts) -> It
         pipeline.close()
 
 
+def _connect(experiment: Experiment, cache: Path) -> Device:
+    holder = f"{getpass.getuser()}@{socket.gethostname()}, study {experiment.study}"
+    options, search = experiment.device_options, experiment.folder
+    return connect(experiment.devices[0], cache=cache, options=options, holder=holder, search=search)
+
+
 def _refuse_other(folder: Path, experiment: Experiment) -> None:
     if not (folder / "study.json").exists():
         return
-    changed = differences(read_study(folder)["experiment"], experiment.identity())
+    known = {key: value for key, value in read_study(folder)["experiment"].items() if key != "devices"}
+    changed = differences(known, experiment.identity())
     if changed:
         hint = (
             "give the study another name, another --results, or begin anew with --fresh (the old study is kept aside)"
@@ -294,8 +303,7 @@ class _Loop:
         self._watcher.note(f"{loss}; connecting again")
         time.sleep(BACK_OFF_S[self._lost - 1])
         self.close()
-        experiment, cache = self._bench.experiment, self._bench.pipeline.artifacts.root
-        device = connect(experiment.devices[0], cache=cache, options=experiment.device_options)
+        device = _connect(self._bench.experiment, self._bench.pipeline.artifacts.root)
         self._bench = replace(self._bench, device=device)
 
     def _tell_watcher(self, record: Record) -> None:
