@@ -171,13 +171,17 @@ def serve() -> None:
     os.execv(sys.executable, [sys.executable, "-I", str(bundle), "serve"])  # the very file that is sent to boards
 
 
-@agent.command(epilog="Example:  explorer agent bundle -o explorer-agent.pyz")
-def bundle(output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]) -> None:
+@agent.command(epilog="Example:  explorer agent bundle -o explorer-agent.pyz --plugin my_meter.py")
+def bundle(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    plugin: Annotated[
+        list[str] | None, typer.Option(help="A module with runtimes or meters of your own: its name or its path.")
+    ] = None,
+) -> None:
     """Write the agent as one file, to be started on a board with its own python3."""
-    from explorer.transports.bundle import bundle_bytes
+    from explorer.transports.bundle import write_bundle
 
-    output.write_bytes(bundle_bytes())
-    typer.echo(f"{output}: start it with  python3 {output.name} serve")
+    typer.echo(write_bundle(output, plugins=plugin or []))
 
 
 def _study(given: Path | None) -> Path:

@@ -43,8 +43,8 @@ from explorer_agent.wire import CHUNK, PROTOCOL, Frame, Message, ProtocolError, 
 
 # What of a deployment changes the engine; threads, streams and power mode are chosen when it is loaded.
 BUILD_FIELDS = ("runtime", "precision", "batch", "placement")
-# Part of every key in the caches. 1: first.
-CACHE_FORMAT = 1
+# Part of every key in the caches. 1: first; 2: the code of a runtime that a plug-in brings counts.
+CACHE_FORMAT = 2
 
 
 class Session:
@@ -62,6 +62,7 @@ class Session:
         self._agent_sha = agent_sha
         self._foreman = Foreman(chosen, self._send)
         found = {"runtimes": self._foreman.runtimes, "meters": meters.describe(), "power_modes": []}
+        found["plugins"] = plugins.LOADED
         self._capabilities: dict[str, Any] = dict(board.describe(), **found)
         self._requests: dict[str, Callable[[int, Frame], None]] = {
             "has": self._has,
@@ -183,7 +184,7 @@ class Session:
             "engine": str(self._blobs.find(request.engine, "engine")),
             "inputs": str(self._blobs.find(request.inputs, "inputs")),
         }
-        key = [CACHE_FORMAT, "infer", request.engine, request.inputs]
+        key = [CACHE_FORMAT, "infer", request.engine, request.inputs, self._bound_to(deployment)]
         self._reply_once(request_id, request, deployment, command, key, keep=True)
 
     def _reply_once(
@@ -235,7 +236,8 @@ class Session:
         return deployment
 
     def _bound_to(self, deployment: Deployment) -> list[str]:
-        return [self._foreman.runtimes[deployment.runtime]["version"], self._capabilities["fingerprint"]]
+        version = self._foreman.runtimes[deployment.runtime]["version"]
+        return [version, self._capabilities["fingerprint"], plugins.code_of(deployment.runtime)]
 
     def _refuse(self, request_id: Any, error: AgentError) -> None:
         self._send(dict(error.to_wire(), id=request_id))

@@ -74,8 +74,8 @@ def _located(plugin: str, folders: Sequence[Path]) -> tuple[str, Path | None]:
     """The name to import, and the .py file or package folder at its top; None where only the board may have it."""
     by_path = "/" in plugin or plugin.endswith(".py")
     found = _by_path(plugin, folders) if by_path else _by_name(plugin, folders)
-    name = found.stem if by_path and found else plugin
-    for part in name.split("."):
+    name = found.name.removesuffix(".py") if by_path and found else plugin
+    for part in [name] if by_path else name.split("."):
         if not part.isidentifier() or keyword.iskeyword(part):
             raise _bad("not a name that Python can import", plugin, hint="rename it: letters, digits and _ only")
     top = name.partition(".")[0]

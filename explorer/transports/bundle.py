@@ -7,12 +7,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shlex
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from explorer.transports.brought import NOTHING, Brought
+from explorer.errors import BadInput, Problem
+from explorer.transports.brought import NOTHING, Brought, bring
 from explorer_agent import wire
 
 _MAIN = b"import sys\nfrom explorer_agent.__main__ import main\nsys.exit(main())\n"
@@ -36,6 +38,24 @@ def bundle_bytes(folder: Path | None = None, *, brought: Brought = NOTHING) -> b
         for name in sorted(files):
             archive.writestr(_member(name), files[name])
     return buffer.getvalue()
+
+
+def write_bundle(output: Path, *, plugins: Sequence[str] = ()) -> str:
+    """Write the agent's file, with the modules `plugins` of this folder; what it is and how it is started, in words.
+
+    Raises:
+        BadInput: a plug-in that cannot go along, or a place that cannot be written.
+    """
+    brought = bring(plugins, folders=[Path.cwd()])
+    data = bundle_bytes(brought=brought)
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise BadInput(Problem(f"cannot write the agent's file: {error.strerror}", seen=str(output))) from error
+    start = shlex.join(
+        ["python3", output.name, "serve", *(word for name in brought.names for word in ("--plugin", name))]
+    )
+    return f"{output}: {len(data) >> 10} kB, sha256 {hashlib.sha256(data).hexdigest()[:16]}…; start it with  {start}"
 
 
 def make_bundle(cache: Path, *, brought: Brought = NOTHING) -> tuple[Path, str]:
