@@ -1,0 +1,182 @@
+"""Clocks held still while there is measuring, and let go however it ends.
+
+    earlier agent's leftovers undone ──► watchdog ──► old values on disk ──► lock ──► serve … ──► undone, read back
+
+`lock` lets the processors and the GPU run at the highest frequency that the power mode allows, and only at that one:
+by jetson_clocks where there is one (memory and power gating too), and by cpufreq and devfreq of /sys for the rest. What
+could not be locked is said, never assumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+from explorer_agent import undo
+from explorer_agent.undo import Journal, read
+from explorer_agent.watchdog import Watchdog
+
+CHOICES = ("lock", "leave")
+LOCKED, PARTLY, LEFT, NOT_PERMITTED = "locked", "partly", "left", "not permitted"
+# The GPUs of Jetsons (17000000.gpu, .gp10b, .gv11b, .ga10b, gpu-gpc-0) and other boards' (mali, panfrost's and
+# Adreno's *.gpu, v3d); devfreq also holds memories and buses, which are nobody's to pin.
+GPU = re.compile(r"gpu|mali|v3d|\.g[pva]\d+b$")
+DEVFREQ = ("sys/class/devfreq/*", "sys/devices/gpu.0/devfreq/*")
+ADVICE = "agents/README.md of explorer says how the agent's account may be allowed to"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Processors or a GPU that share a clock."""
+
+    name: str
+    low: Path
+    high: Path
+    governor: Path | None = None
+
+    @property
+    def knobs(self) -> list[Path]:
+        """What locking turns, in the order it does."""
+        return [knob for knob in (self.low, self.governor) if knob is not None]
+
+    def locked(self) -> bool:
+        return _now(self.low) == _now(self.high) != ""
+
+    def lock(self) -> None:
+        """Leave no choice: the lowest frequency is the highest that is allowed now, be it less than the chip's."""
+        self.low.write_text(read(self.high), encoding="ascii")
+        if self.governor is not None:
+            self.governor.write_text("performance", encoding="ascii")
+
+
+class Settings:
+    """The board's settings as they are for now."""
+
+    def __init__(self, home: Path, root: Path) -> None:
+        self._home, self._root = home, root
+        self._by = os.urandom(8).hex()
+        self._journal = Journal(home, root=root, by=self._by)
+        self._watchdog: Watchdog | None = None
+        self.report: dict[str, Any] = {}
+
+    def at_most(self, seconds: float) -> None:
+        """Have all put back in `seconds` unless this is called again before, even if this process hangs."""
+        if self._watchdog is not None and not self._watchdog.at_most(seconds) and self._journal.pending():
+            self._watchdog.close()
+            with contextlib.suppress(OSError):  # it was killed; without another the next agent undoes
+                self._watchdog = Watchdog(self._home, root=self._root, by=self._by)
+                self._watchdog.at_most(seconds)
+
+    def lock(self) -> dict[str, Any]:
+        """Lock what can be; what came of it."""
+        try:
+            domains = found(self._root)
+            if not domains:
+                return _report(LEFT, "this board shows no clock that could be set", [])
+            before = [undo.writing(knob, self._root) for domain in domains for knob in domain.knobs]
+            self._watchdog = Watchdog(self._home, root=self._root, by=self._by)
+            self._journal.promise(before)
+        except (OSError, ValueError) as error:  # what could not be put back later is not touched
+            return _report(LEFT, f"not locked, as it could not be put back later: {error}", [])
+        failed = self._jetson_clocks()
+        for domain in domains:
+            try:
+                if not domain.locked():
+                    domain.lock()
+            except OSError as error:
+                failed.append(error)
+        return _outcome(domains, before, failed)
+
+    def close(self) -> None:
+        """Put everything back."""
+        if self._watchdog is not None:
+            self._watchdog.close()
+        _tell(self._journal.undo(own=True))  # done already, unless the watchdog was killed
+
+    def _jetson_clocks(self) -> list[OSError]:
+        if not undo.tool("jetson_clocks", self._root):
+            return []
+        try:
+            # It asks before it overwrites; what an earlier run stored has been restored, or is from before a reboot.
+            undo.run(self._root, "jetson_clocks", "--store", str(self._root / undo.STORED_CLOCKS), answer="y\n")
+            self._journal.promise([{"do": "jetson_clocks"}])
+            undo.run(self._root, "jetson_clocks")
+        except OSError as error:
+            return [error]
+        return []
+
+
+@contextlib.contextmanager
+def board_settings(home: Path, *, clocks: str = "leave", root: Path = Path("/")) -> Iterator[Settings]:
+    """Undo what an earlier agent left, set the clocks, and put them back in the end; the caller holds the home's lock.
+
+    Yields:
+        Settings, whose `report` is the hello's ``capabilities["clocks"]``: {"state": locked, partly, left or not
+        permitted; "why"; "changed": in words}.
+    """
+    settings = Settings(home, root)
+    try:
+        leftovers = _tell(Journal(home, root=root).undo()).failed
+        settings.report = (
+            settings.lock() if clocks == "lock" else _report(LEFT, "nobody asked for them to be locked", [])
+        )
+        if leftovers:
+            words = "an earlier agent's settings could not be put back: {}".format("; ".join(leftovers))
+            settings.report["why"] = "; ".join(filter(None, [settings.report["why"], words]))
+        yield settings
+    finally:
+        settings.close()
+
+
+def found(root: Path = Path("/")) -> list[Domain]:
+    """The clocks that /sys shows, each once: processors often share one, and devfreq has several names."""
+    folders = {os.path.realpath(path): path for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")}
+    domains = [_processors(Path(real)) for real in sorted(folders)]
+    devices = {os.path.realpath(path) for pattern in DEVFREQ for path in root.glob(pattern) if GPU.search(path.name)}
+    domains += [Domain(Path(real).name, Path(real, "min_freq"), Path(real, "max_freq")) for real in sorted(devices)]
+    return [domain for domain in domains if domain.low.exists() and domain.high.exists()]
+
+
+def _processors(folder: Path) -> Domain:
+    name = folder.name if folder.name != "cpufreq" else folder.parent.name
+    governor, choice = folder / "scaling_governor", folder / "scaling_available_governors"
+    # "userspace" has been pinned by somebody, and would forget to what
+    settable = choice.exists() and "performance" in read(choice).split() and read(governor) != "userspace"
+    return Domain(name, folder / "scaling_min_freq", folder / "scaling_max_freq", governor if settable else None)
+
+
+def _outcome(domains: list[Domain], before: list[undo.Entry], failed: list[OSError]) -> dict[str, Any]:
+    """What is so now, read back."""
+    now = [_now(knob) for domain in domains for knob in domain.knobs]
+    changed = ["{path}: {text} to {}".format(new, **old) for old, new in zip(before, now) if old["text"] != new]
+    loose = [domain.name for domain in domains if not domain.locked()]
+    words = ["not locked: " + ", ".join(loose)] if loose else []
+    why = "; ".join(dict.fromkeys(words + [str(error) for error in failed]))
+    if not loose and not failed:
+        return _report(LOCKED, "", changed)
+    if changed or len(loose) < len(domains):
+        return _report(PARTLY, why, changed)
+    refused = any(isinstance(error, PermissionError) for error in failed)
+    return _report(NOT_PERMITTED, f"{why}; {ADVICE}", []) if refused else _report(LEFT, why, [])
+
+
+def _now(knob: Path) -> str:
+    try:
+        return read(knob)
+    except OSError:  # a processor that was switched off meanwhile
+        return ""
+
+
+def _report(state: str, why: str, changed: list[str]) -> dict[str, Any]:
+    return {"state": state, "why": why, "changed": changed}
+
+
+def _tell(undone: undo.Undone) -> undo.Undone:
+    for words in undone.failed:
+        print(f"not put back: {words}", file=sys.stderr)
+    return undone
