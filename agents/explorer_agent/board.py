@@ -10,15 +10,18 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
+
+from explorer_agent import jetson, sysfs
 
 ROOT = Path("/")
 
 
 def describe(root: Path = ROOT) -> dict[str, Any]:
     """The board as it is built: machine, processor, cores this process may use, memory, and a fingerprint of what an
-    engine is bound to.
+    engine is bound to; of a Jetson also what `jetson.facts` tells.
     """
+    nvidia = jetson.facts(root)
     facts = {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -26,21 +29,30 @@ def describe(root: Path = ROOT) -> dict[str, Any]:
         "cpu": cpu_model(root),
         "cores": cores(),
         "memory_mb": memory_mb(root).get("MemTotal", 0),
+        **nvidia,
     }
-    bound_to = [facts["machine"], facts["cpu"], facts["cores"], cpu_flags(root)]
-    return dict(facts, fingerprint=hashlib.sha256(json.dumps(bound_to).encode("utf-8")).hexdigest()[:16])
+    bound_to = [facts["machine"], facts["cpu"], facts["cores"], cpu_flags(root), *([nvidia] if nvidia else [])]
+    return dict(
+        facts, fingerprint=hashlib.sha256(json.dumps(bound_to, sort_keys=True).encode("utf-8")).hexdigest()[:16]
+    )
 
 
 def state(root: Path = ROOT) -> dict[str, Any]:
     """How the board is doing at this moment; what it has no sensor for is None, never zero."""
+    zones = zones_c(root)
     return {
         "load_1m": os.getloadavg()[0],
         "memory_available_mb": memory_mb(root).get("MemAvailable"),
-        "cpu_khz": _numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"),
-        "governors": sorted(set(_texts(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"))) or None,
-        "temperature_c": _hottest(root),
+        "cpu_khz": sysfs.numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq") or None,
+        "governors": governors(root) or None,
+        "temperature_c": zones.get(hottest(zones)),
         "busy_s": busy_s(root),
     }
+
+
+def governors(root: Path = ROOT) -> list[str]:
+    """Who decides on the cores' clocks."""
+    return sorted({name for _, name in sysfs.texts(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")})
 
 
 def cores() -> int:
@@ -50,30 +62,30 @@ def cores() -> int:
 
 def cpu_model(root: Path = ROOT) -> str:
     """The processor's name; on ARM, where /proc/cpuinfo has none, its part numbers or the board's model."""
-    info = _read(root / "proc/cpuinfo") or ""
+    info = sysfs.text(root / "proc/cpuinfo") or ""
     named = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.+)$", info, re.MULTILINE)
     if named:
         return named.group(1).strip()
-    board = (_read(root / "proc/device-tree/model") or "").strip("\0 \n")
+    board = sysfs.text(root / "proc/device-tree/model") or ""
     parts = sorted(set(re.findall(r"^CPU part\s*:\s*(\S+)$", info, re.MULTILINE)))
     return " ".join([board or platform.machine(), *parts])
 
 
 def cpu_flags(root: Path = ROOT) -> str:
     """Instruction sets, which compiled code depends on."""
-    found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(root / "proc/cpuinfo") or "", re.MULTILINE)
+    found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", sysfs.text(root / "proc/cpuinfo") or "", re.MULTILINE)
     return found.group(1).strip() if found else ""
 
 
 def memory_mb(root: Path = ROOT) -> dict[str, int]:
     """/proc/meminfo in MB, by its own names."""
-    lines = re.findall(r"^(\w+):\s+(\d+) kB$", _read(root / "proc/meminfo") or "", re.MULTILINE)
+    lines = re.findall(r"^(\w+):\s+(\d+) kB$", sysfs.text(root / "proc/meminfo") or "", re.MULTILINE)
     return {name: int(kilobytes) // 1024 for name, kilobytes in lines}
 
 
 def busy_s(root: Path = ROOT) -> float | None:
     """Seconds that the cores this process may use have been busy since boot, whoever kept them so; None if not told."""
-    lines = (line.split() for line in (_read(root / "proc/stat") or "").splitlines())
+    lines = (line.split() for line in (sysfs.text(root / "proc/stat") or "").splitlines())
     ticks = {line[0]: [int(number) for number in line[1:]] for line in lines if line and line[0].startswith("cpu")}
     ours = [ticks[name] for name in (f"cpu{core}" for core in os.sched_getaffinity(0)) if name in ticks]
     if not ours:
@@ -82,21 +94,18 @@ def busy_s(root: Path = ROOT) -> float | None:
     return sum(sum(core[:3]) + sum(core[5:7]) for core in ours) / os.sysconf("SC_CLK_TCK")
 
 
-def _hottest(root: Path) -> float | None:
-    temperatures = _numbers(root, "sys/class/thermal/thermal_zone*/temp")
-    return max(temperatures) / 1000 if temperatures else None
+def zones_c(root: Path = ROOT) -> dict[str, float]:
+    """Temperatures by the names of their zones. One that is powered down answers EAGAIN or −256 °C: no reading."""
+    found: dict[str, float] = {}
+    for path, name in sysfs.texts(root, "sys/class/thermal/thermal_zone*/type"):
+        millis = sysfs.number(path.parent / "temp")
+        if millis is not None and millis > -100_000:
+            found[name] = max(millis / 1000, found.get(name, -100))
+    return found
 
 
-def _numbers(root: Path, pattern: str) -> list[float] | None:
-    return [float(text) for text in _texts(root, pattern) if re.fullmatch(r"-?\d+", text)] or None
-
-
-def _texts(root: Path, pattern: str) -> list[str]:
-    return [text.strip() for text in map(_read, sorted(root.glob(pattern))) if text]
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # no such sensor, or one that answers with an I/O error: both mean "not known"
-        return None
+def hottest(zones: Mapping[str, float]) -> str:
+    """The zone that throttling goes by: the junction, which is the highest of a Jetson's own, or else the hottest."""
+    # PMIC-Die is a constant 100 °C on JetPack 4
+    real = {name: celsius for name, celsius in zones.items() if name != "PMIC-Die"}
+    return "tj-thermal" if "tj-thermal" in real else max(real, key=lambda name: real[name], default="")

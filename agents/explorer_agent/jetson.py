@@ -1,0 +1,141 @@
+"""What makes a Jetson one: its module and JetPack, power modes, GPU clocks, DLA cores, and the marks that throttling
+leaves. Everything is read below a root; nothing is decided from a board's name.
+
+Sources: NVIDIA's Jetson Linux developer guides for L4T 32 to 39, and the kernel's own files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer_agent import sysfs
+
+ROOT = Path("/")
+SOCS = {"tegra210": "Tegra X1", "tegra186": "Tegra X2", "tegra194": "Xavier", "tegra234": "Orin", "tegra264": "Thor"}
+# L4T, the board's Linux, and the JetPack it belongs to.
+JETPACKS = {
+    "32.6.1": "4.6",
+    **{f"32.7.{n}": f"4.6.{n}" for n in range(1, 7)},
+    **{"35.2.1": "5.1", "35.3.1": "5.1.1", "35.4.1": "5.1.2", "35.5.0": "5.1.3", "35.6.0": "5.1.4"},
+    **{"35.6.1": "5.1.5", "35.6.2": "5.1.5", "35.6.3": "5.1.5", "35.6.4": "5.1.6"},
+    **{"36.2.0": "6.0 preview", "36.3.0": "6.0", "36.4.0": "6.1", "36.4.2": "6.1", "36.4.3": "6.2"},
+    **{"36.4.4": "6.2.1", "36.4.7": "6.2.1", "36.5.0": "6.2.2", "36.5.2": "6.2.3"},
+    **{"38.2.0": "7.0", "38.2.1": "7.0", "38.2.2": "7.0", "38.4.0": "7.1"},
+    **{"39.0.0": "7.2 early access", "39.2.0": "7.2", "39.2.1": "7.2.1", "39.2.2": "7.2.2"},
+}
+
+
+def facts(root: Path = ROOT) -> dict[str, str]:
+    """{"model", "module", "soc", "l4t", "jetpack"}, "" for what is not told; empty on anything but a Jetson."""
+    compatible = (sysfs.text(root / "proc/device-tree/compatible") or "").split("\0")
+    soc = next((name[7:] for name in compatible if re.fullmatch(r"nvidia,tegra\d+", name)), "")
+    release = re.match(
+        r"# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", sysfs.text(root / "etc/nv_tegra_release") or ""
+    )
+    if not soc and not release:
+        return {}
+    l4t = ".".join(release.groups()) if release else ""
+    return {
+        "model": sysfs.text(root / "proc/device-tree/model") or "",
+        "module": _module(compatible),
+        "soc": soc,
+        "l4t": l4t,
+        "jetpack": JETPACKS.get(l4t, ""),
+    }
+
+
+def _module(compatible: list[str]) -> str:
+    """`p3701-0005` of ``nvidia,p3737-0000+p3701-0005``: carrier, then module."""
+    numbers = (re.findall(r"p\d{4}-\d{4}", name) for name in compatible)
+    return next((found[-1] for found in numbers if found), "")
+
+
+@dataclass(frozen=True)
+class PowerModes:
+    """What nvpmodel offers. Ids mean other things on other modules and JetPacks; names, and the file's sha256, tell."""
+
+    names: tuple[str, ...]
+    current: str  # "" when it is not told
+    default: str
+    sha256: str
+
+
+def power_modes(root: Path = ROOT) -> PowerModes | None:
+    """The modes in /etc/nvpmodel.conf; None where there is no such file."""
+    conf = sysfs.text(root / "etc/nvpmodel.conf")
+    if conf is None:
+        return None
+    names = dict(re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", conf, re.MULTILINE))
+    default = re.search(r"<\s*PM_CONFIG\s+DEFAULT=(\d+)\s*>", conf)
+    status = re.search(r"pmode:0*(\d+)", sysfs.text(root / "var/lib/nvpmodel/status") or "")
+    current, usual = (names.get(found.group(1), "") if found else "" for found in (status, default))
+    return PowerModes(tuple(names.values()), current, usual, hashlib.sha256(conf.encode("utf-8")).hexdigest())
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock that may move between two bounds, in MHz."""
+
+    name: str
+    low_mhz: float
+    high_mhz: float
+
+    @property
+    def locked(self) -> bool:
+        return self.low_mhz == self.high_mhz
+
+
+def gpu_clocks(root: Path = ROOT) -> list[Clock]:
+    """The GPU's clocks, of which Thor has two."""
+    folders = [*root.glob("sys/class/devfreq/*"), *root.glob("sys/devices/gpu.0/devfreq/*")]
+    named = {path.name: path for path in folders if re.search(r"gpu|g[apv]1\d[a-z]", path.name)}
+    bounds = {name: [sysfs.number(path / f"{end}_freq") for end in ("min", "max")] for name, path in named.items()}
+    return [Clock(name, low / 1e6, high / 1e6) for name, (low, high) in sorted(bounds.items()) if low and high]
+
+
+def cpu_clocks(root: Path = ROOT) -> list[Clock]:
+    """The clock of every core."""
+    found = []
+    for folder in sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")):
+        low, high = (sysfs.number(folder / f"scaling_{end}_freq") for end in ("min", "max"))
+        found += [Clock(folder.parent.name, low / 1000, high / 1000)] if low and high else []
+    return found
+
+
+def gpu_load(root: Path = ROOT) -> float | None:
+    """The share of time that the GPU is busy now, 0 to 1."""
+    places = ("sys/devices/gpu.0/load", "sys/devices/platform/*.gpu/load", "sys/devices/platform/bus@0/*.gpu/load")
+    found = [load for place in places for load in sysfs.numbers(root, place)]
+    return max(found) / 1000 if found else None
+
+
+def dla_cores(root: Path = ROOT) -> tuple[str, ...]:
+    """The DLAs that the kernel has made devices of: ("dla0", "dla1")."""
+    hosts = ("sys/devices/*.host1x", "sys/devices/platform/*.host1x", "sys/devices/platform/bus@0/*.host1x")
+    nodes = [node for host in hosts for node in root.glob(f"{host}/*.nvdla[0-9]")]
+    nodes += root.glob("dev/nvhost-*nvdla[0-9]")
+    return tuple(sorted({f"dla{node.name[-1]}" for node in nodes}))
+
+
+def throttling(root: Path = ROOT) -> list[str]:
+    """The alarms that hold clocks back at this moment."""
+    devices = sysfs.texts(root, "sys/class/thermal/cooling_device*/type")
+    alerts = [(path, kind) for path, kind in devices if re.search(r"-throttle-alert$|^hot-surface-alert$", kind)]
+    return sorted(kind for path, kind in alerts if (sysfs.number(path.parent / "cur_state") or 0) > 0)
+
+
+def throttle_counts(root: Path = ROOT) -> dict[str, int]:
+    """Events since boot: over-current of a Jetson (oc1 under-voltage, oc2 mean current, oc3 peak current), heat of an
+    x86 core. Only their growth between two looks says anything.
+    """
+    found = {}
+    for name, driver in sysfs.texts(root, "sys/class/hwmon/hwmon*/name"):
+        if driver == "soctherm_oc":
+            files = sorted(name.parent.glob("oc[0-9]_event_cnt"))
+            counts = {path.name[:3]: sysfs.number(path) for path in files}
+            found.update({event: count for event, count in counts.items() if count is not None})
+    heat = sysfs.numbers(root, "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
+    return dict(found, heat=sum(heat)) if heat else found

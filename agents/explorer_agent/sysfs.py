@@ -1,0 +1,48 @@
+"""Small files of /proc and /sys below any root. A sensor that is not there, is switched off or answers with an error
+has no reading: None, never zero.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Iterator
+
+CHUNK = 1 << 16
+
+
+def text(path: Path) -> str | None:
+    """What the file holds, without NULs and space at its ends; None when it cannot be read, or holds nothing.
+
+    Read by descriptor: a sensor may answer EAGAIN, of which Python's buffered files make a TypeError.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            data = b"".join(iter(lambda: os.read(file, CHUNK), b""))
+        finally:
+            os.close(file)
+    except OSError:  # ENOENT, EACCES, ENODATA, EAGAIN, EIO: all mean "not known"
+        return None
+    return data.decode("utf-8", "replace").strip("\0 \n\t") or None
+
+
+def number(path: Path) -> int | None:
+    """The whole number in the file; None as for `text`, or when it holds none."""
+    try:
+        return int(text(path) or "")
+    except ValueError:
+        return None
+
+
+def numbers(root: Path, pattern: str) -> list[int]:
+    """The whole numbers in all the files that `pattern` names below `root`."""
+    return [found for found in map(number, sorted(root.glob(pattern))) if found is not None]
+
+
+def texts(root: Path, pattern: str) -> Iterator[tuple[Path, str]]:
+    """(file, text) of all the files that `pattern` names below `root`."""
+    for path in sorted(root.glob(pattern)):
+        found = text(path)
+        if found is not None:
+            yield path, found
