@@ -184,6 +184,17 @@ def bundle(
     typer.echo(write_bundle(output, plugins=plugin or []))
 
 
+@agent.command(epilog="Example:  explorer agent check ssh://nvidia@orin.local")
+def check(
+    device: Annotated[str, typer.Argument(help="local:, ssh://[user@]host[:port], or the name of a board.")],
+    format: Annotated[str, typer.Option(help="text, or json for scripts.")] = "text",
+) -> None:
+    """Examine a device: what it is, what was found or not, and what to do for good measurements."""
+    from explorer.doctor import report_on
+
+    report_on(device, format=format)
+
+
 def _study(given: Path | None) -> Path:
     from explorer.store import newest
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import statistics
 import time
 import weakref
@@ -211,6 +212,13 @@ class Device:
             self._ask("has", None, sha256=[])
             taken.append(time.perf_counter() - started)
         return statistics.median(taken)
+
+    def upload_s(self, size: int) -> float:
+        """Seconds that `size` random bytes take to get there; nothing of them is kept."""
+        started = time.perf_counter()
+        self._ask("has", None, body=os.urandom(size), sha256=[])
+        self._ask("has", None, sha256=[])  # answered when the bytes have been read
+        return time.perf_counter() - started
 
     def watch(self, note: Note) -> None:
         """Have `note` hear what the agent tells while it works: progress, log lines, heartbeats."""
