@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sshd import Sshd
 
 # Before numpy or torch is imported: tests share few cores, and sums must not depend on how many there are.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -36,6 +37,13 @@ def chromium() -> str:
     if found is None:
         pytest.skip(f"no browser on this machine; looked for {', '.join(BROWSERS)}")
     return found
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Sshd]:
+    """A board account behind a real OpenSSH server; ssh:// finds its keys for the length of the test."""
+    with Sshd(tmp_path / "board") as server, server.client():
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import explorer
 from explorer.errors import BadInput, NoDevice, Problem
 from explorer.registry import nearest
-from explorer.transports import Transport
+from explorer.transports import Transport, specs
+from explorer.transports.bootstrap import HOME
 from explorer.transports.brought import bring
 from explorer.transports.bundle import make_bundle
 from explorer.transports.local import LocalTransport
+from explorer.transports.ssh import SshTransport
 
 WAIT_S = 5.0
-OPTIONS = ("meter", "plugins", "python", "runtimes", "wait_s")
+# What a space file may say over the board's own file. patience_s is for who comes back, the rest for who starts.
+OPTIONS = (
+    *("cache_gb", "clocks", "home", "identity_file", "meter", "password_env", "patience_s", "plugins", "python"),
+    *("runtimes", "wait_s"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def boards() -> dict[str, Path]:
 
 def summaries() -> dict[str, str]:
     """One line on each board, by the spec that a space file names it with."""
-    return {f"{name}:": str(_described(path).get("summary", "")) for name, path in boards().items()}
+    return {f"{name}:": str(specs.described(path).get("summary", "")) for name, path in boards().items()}
 
 
 def start(
@@ -51,53 +55,66 @@ def start(
     """Start the agent of the board that `spec` names.
 
     Args:
-        spec: ``local:`` or the name of a board described in agents/devices.
+        spec: ``local:``, ``ssh://[user@]host[:port]``, the name of a board described in agents/devices, or a file that
+            describes one.
         cache: the host's cache.
         options: over what the board's description says.
         holder: who asks, in words that are the same when the same study comes back.
         search: folder of the space file, for what it names by path.
 
     Raises:
-        NoDevice: there is no such board, or its agent cannot be started.
+        NoDevice: there is no such board, it cannot be reached, or its agent cannot be started.
         BadInput: an option nobody knows.
     """
-    settings = _settings(spec, options)
-    brought = bring(settings.get("plugins", ()), folders=_folders(spec, search))
+    file = _file(spec, search)
+    settings = _settings({} if file is None else specs.described(file), options)
+    folders = [folder for folder in (search, file and file.parent) if folder is not None]
+    brought = bring(settings.get("plugins", ()), folders=folders)
     settings["plugins"] = list(brought.names)
-    bundle, _ = make_bundle(cache, brought=brought)
+    bundle, sha256 = make_bundle(cache, brought=brought)
+    words = _words(settings, holder)
+    address = spec if file is None else settings.get("address", "")
+    if not address:
+        return Started(_local(spec, bundle, cache, words, settings), settings, shares_host=True)
+    return Started(_over_ssh(address, bundle, sha256, words, settings), settings, shares_host=False)
+
+
+def _local(spec: str, bundle: Path, cache: Path, words: list[str], settings: Mapping[str, Any]) -> LocalTransport:
     python = str(settings.get("python", sys.executable))
+    home = Path(settings.get("home", cache / "agent")).expanduser()
     try:
-        transport = LocalTransport(bundle, home=cache / "agent", words=_words(settings), python=python)
+        return LocalTransport(bundle, home=home, words=words, python=python)
     except OSError as error:
         raise NoDevice(f"{spec}: cannot start the agent with {python}: {error.strerror}") from error
-    return Started(transport, settings, shares_host=True)
 
 
-def _folders(spec: str, search: Path | None) -> list[Path]:
-    """Where plug-ins named by a relative path or a bare name lie: beside the space file, or the board's file."""
-    described = boards().get(spec.rstrip(":"))
-    return [folder for folder in (search, described and described.parent) if folder is not None]
+def _over_ssh(address: str, bundle: Path, sha256: str, words: list[str], settings: Mapping[str, Any]) -> SshTransport:
+    python, home = str(settings.get("python", "python3")), str(settings.get("home", HOME))
+    login = {key: str(settings.get(key, "")) for key in ("identity_file", "password_env")}
+    return SshTransport(address, bundle, sha256, words=words, python=python, home=home, **login)
 
 
-def _settings(spec: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _file(spec: str, search: Path | None) -> Path | None:
+    """The file that describes the board; None for one that is known by its address alone."""
+    known = boards()
+    file = specs.file_of(spec, known=known, search=search)
+    if file is not None and file.is_file():
+        return file
+    if spec.startswith("ssh://"):
+        return None
+    names = ", ".join(f"{board}:" for board in known)
+    raise NoDevice(f"no device {spec!r}; known: {names}. {nearest(spec.rstrip(':'), list(known))}".strip())
+
+
+def _settings(board: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     unknown = [key for key in options if key not in OPTIONS]
     if unknown:
         allowed, hint = ", ".join(OPTIONS), nearest(unknown[0], OPTIONS)
         raise BadInput(Problem("unknown device option", seen=unknown[0], allowed=allowed, hint=hint))
-    known, name = boards(), spec.rstrip(":")
-    if name not in known:
-        names = ", ".join(f"{board}:" for board in known)
-        raise NoDevice(f"no device {spec!r}; known: {names}. {nearest(name, list(known))}".strip())
-    board = _described(known[name])
     return {**board, **options, "meter": {**board.get("meter", {}), **options.get("meter", {})}}
 
 
-def _described(path: Path) -> dict[str, Any]:
-    described: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return described
-
-
-def _words(settings: Mapping[str, Any]) -> list[str]:
+def _words(settings: Mapping[str, Any], holder: str) -> list[str]:
     """The agent's command line."""
     given = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
     words = [word for option, names in given for name in names for word in (option, str(name))]

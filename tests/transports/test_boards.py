@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from explorer.transports import specs
 from explorer.transports.boards import _settings, boards
+
+THIS_MACHINE = specs.described(boards()["local"])
 
 
 def test_this_machine_is_a_board_with_a_declared_meter() -> None:
-    settings = _settings("local:", {})
+    settings = _settings(THIS_MACHINE, {})
     assert {"idle_w", "busy_core_w"} <= set(settings["meter"])
 
 
 def test_options_come_over_the_boards_own() -> None:
-    settings = _settings("local", {"meter": {"idle_w": 1.5}, "wait_s": 1})
+    settings = _settings(THIS_MACHINE, {"meter": {"idle_w": 1.5}, "wait_s": 1})
     assert settings["meter"]["idle_w"] == 1.5
     assert settings["meter"]["busy_core_w"] > 0, "what is not said stays"
 

@@ -1,0 +1,158 @@
+"""An agent on a board, over one channel of one SSH connection.
+
+outgoing ─► channel ─► agent's stdin          a write that gets nowhere for STALL_S raises TimeoutError
+incoming ◄─ channel ◄─ agent's stdout         a read ends when the board, the link or we end it
+last_words  ◄──────── agent's stderr, and how it ended
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import paramiko
+
+from explorer.errors import NoDevice
+from explorer.transports import bootstrap
+from explorer.transports.ssh_address import Address
+from explorer.transports.ssh_config import route
+from explorer.transports.ssh_link import WINDOW, Link
+
+STALL_S = 30.0
+LAST_WORDS = 4000
+GOODBYE_S = 10.0  # for an agent to end its job when its stdin ends
+BUFFER = 1 << 18
+_TICK_S = 0.5
+
+
+class SshTransport:
+    """A running agent on a board."""
+
+    def __init__(
+        self,
+        spec: str,
+        bundle: Path,
+        sha256: str,
+        *,
+        words: Sequence[str] = (),
+        python: str = "python3",
+        home: str = bootstrap.HOME,
+        identity_file: str = "",
+        password_env: str = "",
+    ) -> None:
+        """Log in and start it, sending the bundle if the board does not have it.
+
+        Args:
+            spec: ``ssh://[user@]host[:port]``.
+            bundle: the agent's file.
+            sha256: the bundle's.
+            words: the agent's command line after ``serve``, without ``--home``.
+            python: the interpreter on the board.
+            home: the agent's folder on the board.
+            identity_file: a private key to log in with, instead of those of ~/.ssh/config.
+            password_env: environment variable that holds the password of the board's account.
+
+        Raises:
+            NoDevice: it cannot be reached, or the agent cannot be started; why, and what to do.
+            BadInput: `spec` is no address.
+        """
+        agent = bootstrap.Agent(bundle, sha256, tuple(words), home, python)
+        self._link = Link(route(Address.of(spec), identity_file=identity_file), password_env=password_env)
+        self._closed = False
+        try:
+            self._channel = _channel(self._link, bootstrap.command(agent))
+            self._raw = _Incoming(self._channel)
+            self.incoming: BinaryIO = io.BufferedReader(self._raw, BUFFER)
+            self.outgoing: BinaryIO = cast(BinaryIO, _Outgoing(self._channel))
+            self._stderr = b""
+            self.sent_bytes = bootstrap.start(self, agent, str(self._link.hop))
+        except BaseException:
+            self._link.close()
+            raise
+
+    def wait_until(self, deadline: float | None) -> None:
+        """A read past `deadline` (time.monotonic) raises TimeoutError; None: no read does."""
+        self._raw.deadline = deadline
+
+    def last_words(self) -> str:
+        channel = self._channel
+        channel.status_event.wait(0.3)  # a stream ends a moment before its process does
+        while channel.recv_stderr_ready():
+            self._stderr = (self._stderr + channel.recv_stderr(LAST_WORDS))[-LAST_WORDS:]
+        ending = f"the agent ended with status {channel.exit_status}" if channel.exit_status >= 0 else ""
+        if not ending and not self._closed and not self._link.transport.is_active():
+            ending = f"the connection to {self._link.hop} broke"
+        text = self._stderr.decode("utf-8", "replace").strip()
+        return "\n".join(part for part in (text, ending) if part)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # nobody there to say goodbye to
+            self._channel.shutdown_write()
+            self._channel.status_event.wait(GOODBYE_S if self._link.transport.is_active() else 0)
+        self._link.close()
+        self.incoming.close()  # waits for a reader in another thread, which is at the end of the stream now
+
+
+class _Incoming(io.RawIOBase):
+    """What the far side prints."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+        self.deadline: float | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            try:
+                data = self._channel.recv(len(buffer))
+            except TimeoutError:
+                if self.deadline is not None and time.monotonic() > self.deadline:
+                    raise
+                continue
+            buffer[: len(data)] = data
+            return len(data)
+
+
+class _Outgoing(io.RawIOBase):
+    """What the far side reads; everything that is written is on its way when `write` returns."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        left, moved = memoryview(data).cast("B"), time.monotonic()
+        while left:
+            try:
+                sent = self._channel.send(left)  # type: ignore[arg-type]  # bytes of any kind are fine
+            except TimeoutError:
+                if time.monotonic() - moved > STALL_S:
+                    raise TimeoutError(f"nothing was taken for {STALL_S:.0f} s") from None
+                continue
+            except (paramiko.SSHException, EOFError) as error:
+                raise BrokenPipeError(str(error) or "the connection broke") from error
+            if not sent:
+                raise BrokenPipeError("the far side has closed the channel")
+            left, moved = left[sent:], time.monotonic()
+        return len(data)
+
+
+def _channel(link: Link, command: str) -> paramiko.Channel:
+    try:
+        channel = link.transport.open_session(window_size=WINDOW)
+        channel.settimeout(_TICK_S)
+        channel.exec_command(command)
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise NoDevice(f"{link.hop}: logged in, but no command may be run there: {error}") from error
+    return channel

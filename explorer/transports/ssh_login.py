@@ -1,0 +1,163 @@
+"""Proving who we are: the keys of the SSH agent, key files, and last a password; what was tried is told on failure.
+
+A password or passphrase comes from the environment or from a person at the terminal, never from a file. What a person
+typed is kept in memory, so that a run that comes back to its board at night does not ask again.
+
+EXPLORER_SSH_PASSWORD (or the variable that the option `password_env` names) holds the password of the board's account,
+EXPLORER_SSH_PASSPHRASE the passphrase of a key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+
+from explorer.errors import NoDevice
+from explorer.transports.ssh_config import Hop
+
+PASSWORD_VARIABLE, PASSPHRASE_VARIABLE = "EXPLORER_SSH_PASSWORD", "EXPLORER_SSH_PASSPHRASE"
+_KINDS: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
+_typed: dict[str, str] = {}  # by what was asked
+_one_at_a_time = threading.Lock()
+
+
+def log_in(link: paramiko.Transport, hop: Hop, *, password_env: str = "") -> None:
+    """Authenticate on `link`.
+
+    Raises:
+        NoDevice: no key and no password was taken; it says what was tried.
+    """
+    tried: list[str] = []
+    accepts = "publickey"
+    for name, key in _keys(hop, tried):
+        try:
+            if not link.auth_publickey(hop.user, key):
+                return
+            tried.append(f"{name}: taken, but the board wants a second proof")
+        except paramiko.BadAuthenticationType as error:
+            accepts = ", ".join(error.allowed_types)
+            break
+        except paramiko.AuthenticationException:
+            tried.append(f"{name}: refused")
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            tried.append(f"{name}: {_words(error)}")
+            raise _refused(hop, tried, accepts) from error
+    if not _by_password(link, hop, password_env or PASSWORD_VARIABLE, tried):
+        raise _refused(hop, tried, accepts)
+
+
+def _by_password(link: paramiko.Transport, hop: Hop, variable: str, tried: list[str]) -> bool:
+    password = _secret(variable, f"password of {hop}")
+    if not password:
+        tried.append(f"password: none in {variable}, and no terminal to ask at")
+        return False
+    try:
+        left = link.auth_password(hop.user, password)  # falls back to keyboard-interactive by itself
+    except paramiko.BadAuthenticationType as error:
+        tried.append(f"password: not wanted, the board takes {', '.join(error.allowed_types)}")
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        _typed.pop(f"password of {hop}", None)
+        tried.append(f"password: {_words(error)}")
+    else:
+        if not left:
+            return True
+        tried.append("password: taken, but the board wants a second proof")
+    return False
+
+
+def _keys(hop: Hop, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+    """The keys to offer, the agent's copies of the chosen ones first; what cannot be used goes into `tried`."""
+    wanted = {public for file in hop.keys if (public := _public(file)) is not None}
+    held = _held_by_agent() if hop.agent else []
+    chosen = [key for key in held if key.asbytes() in wanted]
+    offered: list[paramiko.AgentKey] = (
+        chosen if hop.only_these_keys else [*chosen, *(key for key in held if key not in chosen)]
+    )
+    for key in offered:
+        yield f"agent's {key.get_name()} key {getattr(key, 'comment', '')}".rstrip(), key
+    done = {key.asbytes() for key in offered}
+    for file in hop.keys:
+        if not file.is_file():
+            tried.append(f"{file}: not there")
+        elif _public(file) not in done and (opened := _load(file, tried)) is not None:
+            yield str(file), opened
+
+
+def _held_by_agent() -> list[paramiko.AgentKey]:
+    with contextlib.suppress(paramiko.SSHException, OSError, EOFError):  # an agent that does not answer holds no keys
+        return list(paramiko.Agent().get_keys())
+    return []
+
+
+def _public(file: Path) -> bytes | None:
+    """The public half that lies beside a key file; an encrypted key need not be opened when the agent holds it."""
+    try:
+        words = Path(f"{file}.pub").read_text(encoding="ascii").split()
+        return paramiko.pkey.PublicBlob.from_string(" ".join(words[:2])).key_blob
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _load(file: Path, tried: list[str]) -> paramiko.PKey | None:
+    try:
+        key = _open(file, None)
+    except paramiko.PasswordRequiredException:
+        passphrase = _secret(PASSPHRASE_VARIABLE, f"passphrase of {file}")
+        if not passphrase:
+            tried.append(f"{file}: encrypted; no passphrase in {PASSPHRASE_VARIABLE}, and no terminal to ask at")
+            return None
+        key = _open(file, passphrase)
+        if key is None:
+            _typed.pop(f"passphrase of {file}", None)
+            tried.append(f"{file}: encrypted, and the passphrase is not the right one")
+            return None
+    except OSError as error:
+        tried.append(f"{file}: {error.strerror}")
+        return None
+    if key is None:
+        tried.append(f"{file}: not a private key of a kind that is known here (ed25519, ecdsa, rsa)")
+        return None
+    certificate = Path(f"{file}-cert.pub")
+    if certificate.is_file():
+        key.load_certificate(str(certificate))
+    return key
+
+
+def _open(file: Path, passphrase: str | None) -> paramiko.PKey | None:
+    for kind in _KINDS:
+        try:
+            return kind.from_private_key_file(str(file), password=passphrase)
+        except paramiko.PasswordRequiredException:
+            raise
+        except (paramiko.SSHException, ValueError):  # not of this kind, or not opened by this passphrase
+            continue
+    return None
+
+
+def _secret(variable: str, what: str) -> str:
+    if variable in os.environ:
+        return os.environ[variable]
+    with _one_at_a_time:
+        if what not in _typed and sys.stdin is not None and sys.stdin.isatty():
+            _typed[what] = getpass.getpass(f"{what}: ")
+    return _typed.get(what, "")
+
+
+def _refused(hop: Hop, tried: list[str], accepts: str) -> NoDevice:
+    said = "".join(f"\n    tried {one}" for one in tried)
+    return NoDevice(
+        f"{hop}: could not log in; the board takes {accepts}{said}\n"
+        f"    put a public key there with  ssh-copy-id -p {hop.port} {hop.user}@{hop.host}"
+        f"  or set {PASSWORD_VARIABLE}"
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
