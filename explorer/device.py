@@ -16,35 +16,28 @@ import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer import replies
 from explorer.artifacts import sha256_of
 from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice
 from explorer.line import Line, Note, Reply
+from explorer.replies import Built as Built  # what `build` returns, by the name it has here
 from explorer.statistics import Measurement
 from explorer.transports import Transport
 from explorer.transports.boards import start
 from explorer_agent.messages import AgentError, Deployment, refuse
 from explorer_agent.wire import Message, ProtocolError
 
+T = TypeVar("T")
+
 JOB_S = 900.0
 PIECE = 1 << 20  # of a file on its way
-
-
-@dataclass(frozen=True)
-class Built:
-    """An engine on the device."""
-
-    engine: str  # sha256
-    seconds: float  # it took to build, when it was built
-    cached: bool
-    bytes: int
-    layers: Mapping[str, int]  # precision it really runs in → layers that do arithmetic
-    log_tail: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,11 +88,15 @@ class Device:
         self._last_inputs: tuple[weakref.ref[NDArray[Any]], _Blob] | None = None
         hello = self._line.hello()
         self.agent_sha = str(hello.get("agent_sha", ""))
-        self.capabilities: Mapping[str, Any] = hello["capabilities"]
-        self.fingerprint = str(self.capabilities["fingerprint"])
-        if why_not := _no_meter(self._meter, self.capabilities["meters"]):
+        try:
+            self.capabilities: Mapping[str, Any] = replies.capabilities(hello)
+            why_not = _no_meter(self._meter, self.capabilities["meters"])
+        except ProtocolError as error:
+            why_not = f"its agent does not keep to the protocol: {error}"
+        if why_not:
             self.close()
             raise NoDevice(f"{name}: {why_not}")
+        self.fingerprint = str(self.capabilities["fingerprint"])
         if "lease" in self.capabilities.get("requests", ()) and not shares_host:
             self._line.keep_lease()
 
@@ -137,9 +134,7 @@ class Device:
         """
         blob = _file(source, sha256 or sha256_of(source))
         words: dict[str, Any] = {"source": blob.sha256, "deployment": dict(deployment), "timeout_s": timeout_s}
-        facts, _ = self._ask("build", blob, **words)
-        more = {"layers": facts.get("layers", {}), "log_tail": facts.get("log_tail", "")}
-        return Built(facts["engine"], facts["seconds"], facts["cached"], facts["bytes"], **more)
+        return self._ask("build", blob, replies.built, **words)
 
     def measure(
         self,
@@ -166,7 +161,7 @@ class Device:
         blob = None if inputs is None else self._inputs(inputs)
         plan = dict(plan, inputs=blob.sha256) if blob is not None else dict(plan)
         words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "plan": plan, "once": once}
-        return _measurement(*self._ask("measure", blob, **words, meter=self._meter, timeout_s=JOB_S))
+        return self._ask("measure", blob, replies.measurement, **words, meter=self._meter, timeout_s=JOB_S)
 
     def infer(
         self, built: Built, deployment: Mapping[str, Any], inputs: NDArray[Any], *, timeout_s: float = JOB_S
@@ -180,9 +175,8 @@ class Device:
         """
         blob = self._inputs(inputs)
         words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "inputs": blob.sha256}
-        _, body = self._ask("infer", blob, **words, timeout_s=timeout_s)
-        with np.load(io.BytesIO(body), allow_pickle=False) as file:
-            outputs = {name: file[name] for name in file.files}
+        read = partial(replies.outputs, count=len(inputs))
+        outputs = self._ask("infer", blob, read, **words, timeout_s=timeout_s)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def get(self, sha256: str) -> bytes:
@@ -192,7 +186,7 @@ class Device:
             JobFailed: it is not there.
             DeviceLost: the device went away.
         """
-        return self._ask("get", None, sha256=sha256)[1]
+        return self._ask("get", None, lambda _, body: body, sha256=sha256)
 
     def findings(self) -> list[dict[str, Any]]:
         """What a look at the board found: {"topic", "state": ok | note | warn | bad, "found", "advice"} each.
@@ -201,23 +195,22 @@ class Device:
             JobFailed: this agent cannot look.
             DeviceLost: the device went away.
         """
-        found: list[dict[str, Any]] = self._ask("check", None)[0]["findings"]
-        return found
+        return self._ask("check", None, replies.findings)
 
     def round_trip_s(self, times: int = 21) -> float:
         """Median seconds from a question to its answer."""
         taken = []
         for _ in range(times):
             started = time.perf_counter()
-            self._ask("has", None, sha256=[])
+            self._ask("has", None, _heard, sha256=[])
             taken.append(time.perf_counter() - started)
         return statistics.median(taken)
 
     def upload_s(self, size: int) -> float:
         """Seconds that `size` random bytes take to get there; nothing of them is kept."""
         started = time.perf_counter()
-        self._ask("has", None, body=os.urandom(size), sha256=[])
-        self._ask("has", None, sha256=[])  # answered when the bytes have been read
+        self._ask("has", None, _heard, body=os.urandom(size), sha256=[])
+        self._ask("has", None, _heard, sha256=[])  # answered when the bytes have been read
         return time.perf_counter() - started
 
     def watch(self, note: Note) -> None:
@@ -238,18 +231,20 @@ class Device:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, request: str, blob: _Blob | None, **words: Any) -> Reply:
+    def _ask(self, request: str, blob: _Blob | None, read: Callable[[Message, bytes], T], **words: Any) -> T:
         """One question, and what it needs sent before it; sent again if the device has thrown it away meanwhile."""
         try:
             try:
-                return self._ask_once(request, blob, words)
+                return read(*self._ask_once(request, blob, words))
             except AgentError as error:
                 if blob is None or error.cause != "missing":
                     raise
                 self._sent.clear()
-                return self._ask_once(request, blob, words)
+                return read(*self._ask_once(request, blob, words))
         except AgentError as error:
             raise _ending(error, f"{self.name}: {request}") from error
+        except ProtocolError as error:
+            raise JobFailed(f"{self.name}: its answer does not keep to the protocol: {error}") from error
 
     def _ask_once(self, request: str, blob: _Blob | None, words: Mapping[str, Any]) -> Reply:
         if blob is not None:
@@ -261,8 +256,8 @@ class Device:
         if blob.sha256 in self._sent:
             return
         answer, _ = self._line.ask("has", sha256=[blob.sha256])
-        if blob.sha256 in answer["missing"]:
-            offset = int(answer.get("arrived", {}).get(blob.sha256, 0))
+        offset = replies.missing(answer, blob.sha256, size=blob.size)
+        if offset is not None:
             body, left = blob.read_from(offset), blob.size - offset
             self._line.ask("put", body, length=left, sha256=blob.sha256, size=blob.size, offset=offset)
         self._sent.add(blob.sha256)
@@ -333,13 +328,8 @@ def _ending(error: AgentError, where: str) -> Infeasible | JobFailed | DeviceLos
     return JobFailed(f"{where}: {text}", log_tail=error.trace)
 
 
-def _measurement(header: Message, body: bytes) -> Measurement:
-    order = "<" if header["byte_order"] == "little" else ">"
-    data = np.frombuffer(body, f"{order}f8").astype(np.float64)
-    counts = [spec["count"] for spec in header["series"]]
-    pieces = np.split(data, np.cumsum(counts)[:-1])
-    series = {spec["name"]: piece for spec, piece in zip(header["series"], pieces, strict=True)}
-    return Measurement({k: v for k, v in header.items() if k not in ("type", "id", "body")}, series)
+def _heard(_: Message, __: bytes) -> None:
+    """An answer of which nothing is wanted but that it came."""
 
 
 def _file(path: Path, sha256: str) -> _Blob:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from explorer import replies
 from explorer.errors import DeviceLost, NoDevice
 from explorer.transports import Transport
 from explorer_agent.messages import AgentError
@@ -29,7 +30,9 @@ WAITING_S = 3600.0  # for what an earlier session of ours still has under way on
 LEASE_S = 20.0
 OLDEST_PROTOCOL = 1
 REPLY_BYTES = 2 << 30  # no reply is larger; one that says so is not read
-ARRIVALS = 1000  # frames that wait to be looked at; beyond them the agent has to wait
+ARRIVALS = 32  # frames that wait to be looked at; beyond them the agent has to wait
+WITH_BODY = ("get", "measure", "infer")  # replies that carry one
+QUICK_S = 600.0  # for what is answered without a job, and for a job beyond the time it was given: however much is told
 
 Note = Callable[[Mapping[str, Any]], None]
 Reply = tuple[Message, bytes]
@@ -68,7 +71,7 @@ class Line:
         try:
             hello, _ = self._next(START_S)
             while hello["type"] == "note" and time.monotonic() < deadline:
-                self.on_note(hello)
+                self._tell(hello)
                 hello, _ = self._next(START_S)
         except DeviceLost as error:
             self.close()
@@ -108,7 +111,7 @@ class Line:
             raise self._gone(f"does not listen any more ({error})") from error
         self.sent_bytes += length if length is not None else len(body)  # type: ignore[arg-type]  # pieces come with a length
         self._heard = time.monotonic()
-        return self._reply_to(number)
+        return self._reply_to(number, within_s=fields.get("timeout_s", 0.0) + QUICK_S)
 
     def cancel(self) -> None:
         """End the job under way."""
@@ -123,16 +126,27 @@ class Line:
         self._closed.set()
         self._transport.close()
 
-    def _reply_to(self, number: int) -> Reply:
-        while True:
+    def _reply_to(self, number: int, *, within_s: float) -> Reply:
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
             message, body = self._next(SILENCE_S)
             if message["type"] == "note":
-                self.on_note(message)
-            elif message.get("id") in (number, None):
+                self._tell(message)
+            elif message.get("id") == number or (message["type"] == "error" and message.get("id") is None):
                 self._unanswered = 0
                 if message["type"] == "error":
                     raise AgentError.from_wire(message)
+                if message["type"] != self._doing:
+                    raise self._gone(f"answered {message['type'][:80]!r}")
                 return message, body
+        raise self._gone(f"goes on talking, but has not answered within {within_s:.0f} s")
+
+    def _tell(self, message: Message) -> None:
+        try:
+            heard = replies.note(message)
+        except ProtocolError as error:
+            raise self._gone(f"does not keep to the protocol: {error}") from error
+        self.on_note(heard)
 
     def _next(self, patience_s: float) -> Reply:
         """The next frame; `patience_s` is how long nothing at all may be heard."""
@@ -150,7 +164,7 @@ class Line:
 
     def _gone(self, why: str) -> DeviceLost:
         self._lost = f"{self._name}: {self._doing}: the device {why}"
-        words = self._transport.last_words()
+        words = replies.clean_text(self._transport.last_words())
         self.close()
         return DeviceLost(f"{self._lost}\n{words}" if words else self._lost)
 
@@ -165,13 +179,18 @@ class Line:
         reader = Reader(self._transport.incoming)
         try:
             while (frame := reader.read()) is not None:
-                self._arrive((frame.message, self._whole(frame)))
+                self._arrive((replies.clean(frame.message), self._whole(frame)))
             self._arrive("its stream ended")
+        except RecursionError:
+            self._arrive("what it says is nested too deeply")
         except (ProtocolError, OSError, ValueError) as error:  # ValueError: closed under our eyes
-            self._arrive(str(error))
+            self._arrive(replies.clean_text(str(error)))
 
     def _whole(self, frame: Frame) -> bytes:
         self._heard = time.monotonic()
+        message = frame.message
+        if frame.body.size and (message["type"] not in WITH_BODY or message.get("id") != self._unanswered):
+            raise ProtocolError(f"a body of {frame.body.size} bytes that nobody asked for")
         if frame.body.size > REPLY_BYTES:
             raise ProtocolError(f"a reply of {frame.body.size >> 20} MB; at most {REPLY_BYTES >> 20} MB are read")
         pieces = []
@@ -192,8 +211,8 @@ def _objection_to(hello: Message) -> str:
     if hello["type"] == "error":
         error = AgentError.from_wire(hello)
         return f"{error.text}. {error.hint}".strip()
-    if hello["type"] != "hello" or not isinstance(hello.get("protocol"), int):
-        return f"expected hello, heard {hello['type']!r}"
+    if hello["type"] != "hello" or type(hello.get("protocol")) is not int:
+        return f"expected hello, heard {hello['type'][:80]!r}"
     if not OLDEST_PROTOCOL <= hello["protocol"] <= PROTOCOL:
         return f"the agent speaks protocol {hello['protocol']}, this explorer {OLDEST_PROTOCOL} to {PROTOCOL}"
     return ""
