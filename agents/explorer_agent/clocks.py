@@ -13,11 +13,15 @@ import contextlib
 import os
 import re
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
 from explorer_agent import undo
+from explorer_agent.lock import Lock
+from explorer_agent.messages import AgentError
 from explorer_agent.undo import Journal, read
 from explorer_agent.watchdog import Watchdog
 
@@ -27,6 +31,8 @@ LOCKED, PARTLY, LEFT, NOT_PERMITTED = "locked", "partly", "left", "not permitted
 # Adreno's *.gpu, v3d); devfreq also holds memories and buses, which are nobody's to pin.
 GPU = re.compile(r"gpu|mali|v3d|\.g[pva]\d+b$")
 DEVFREQ = ("sys/class/devfreq/*", "sys/devices/gpu.0/devfreq/*")
+PUSH_S = 10.0  # how often the watchdog is told to wait; waking it costs the measured board
+RESTORE_WAIT_S = 5.0
 ADVICE = "agents/README.md of explorer says how the agent's account may be allowed to"
 
 
@@ -54,23 +60,31 @@ class Domain:
             self.governor.write_text("performance", encoding="ascii")
 
 
-class Settings:
-    """The board's settings as they are for now."""
+class Held:
+    """The board's settings, for as long as this process holds them; `report` says how they are."""
 
     def __init__(self, home: Path, root: Path) -> None:
         self._home, self._root = home, root
         self._by = os.urandom(8).hex()
         self._journal = Journal(home, root=root, by=self._by)
         self._watchdog: Watchdog | None = None
-        self.report: dict[str, Any] = {}
+        self._busy = threading.Lock()
+        self._pushed_s = float("-inf")
+        self.report = _report(LEFT, "nobody asked for them to be locked", [])
 
     def at_most(self, seconds: float) -> None:
-        """Have all put back in `seconds` unless this is called again before, even if this process hangs."""
-        if self._watchdog is not None and not self._watchdog.at_most(seconds) and self._journal.pending():
-            self._watchdog.close()
-            with contextlib.suppress(OSError):  # it was killed; without another the next agent undoes
-                self._watchdog = Watchdog(self._home, root=self._root, by=self._by)
-                self._watchdog.at_most(seconds)
+        """Have all put back in `seconds` unless this is called again before, even if this process hangs; any thread
+        may call it, and often: all but one call in PUSH_S do nothing.
+        """
+        with self._busy:
+            if self._watchdog is None or time.monotonic() < self._pushed_s + PUSH_S:
+                return
+            self._pushed_s = time.monotonic()
+            if not self._watchdog.at_most(seconds) and self._journal.pending():
+                self._watchdog.close()
+                with contextlib.suppress(OSError):  # it was killed; without another the next agent puts back
+                    self._watchdog = Watchdog(self._home, root=self._root, by=self._by)
+                    self._watchdog.at_most(seconds)
 
     def lock(self) -> dict[str, Any]:
         """Lock what can be; what came of it."""
@@ -94,8 +108,10 @@ class Settings:
 
     def close(self) -> None:
         """Put everything back."""
-        if self._watchdog is not None:
-            self._watchdog.close()
+        with self._busy:
+            if self._watchdog is not None:
+                self._watchdog.close()
+            self._watchdog = None
         _tell(self._journal.undo(own=True))  # done already, unless the watchdog was killed
 
     def _jetson_clocks(self) -> list[OSError]:
@@ -112,25 +128,42 @@ class Settings:
 
 
 @contextlib.contextmanager
-def board_settings(home: Path, *, clocks: str = "leave", root: Path = Path("/")) -> Iterator[Settings]:
+def board_settings(home: Path, *, clocks: str = "leave", root: Path = Path("/")) -> Iterator[Held]:
     """Undo what an earlier agent left, set the clocks, and put them back in the end; the caller holds the home's lock.
 
     Yields:
-        Settings, whose `report` is the hello's ``capabilities["clocks"]``: {"state": locked, partly, left or not
+        Held, whose `report` is the hello's ``capabilities["clocks"]``: {"state": locked, partly, left or not
         permitted; "why"; "changed": in words}.
     """
-    settings = Settings(home, root)
+    held = Held(home, root)
     try:
-        leftovers = _tell(Journal(home, root=root).undo()).failed
-        settings.report = (
-            settings.lock() if clocks == "lock" else _report(LEFT, "nobody asked for them to be locked", [])
-        )
-        if leftovers:
-            words = "an earlier agent's settings could not be put back: {}".format("; ".join(leftovers))
-            settings.report["why"] = "; ".join(filter(None, [settings.report["why"], words]))
-        yield settings
+        failed = _tell(Journal(home, root=root).undo()).failed
+        if failed:  # how the board was is not known for sure, so it is changed no further
+            words = "an earlier agent's settings could not be put back: {} ({} is to be deleted once they are right)"
+            held.report = _report(LEFT, words.format("; ".join(failed), home / "undo.jsonl"), [])
+        elif clocks == "lock":
+            held.report = held.lock()
+        yield held
     finally:
-        settings.close()
+        held.close()
+
+
+def restore(home: Path, *, root: Path = Path("/")) -> int:
+    """Put back by hand what an agent that was killed, and its watchdog with it, left; returns the exit status."""
+    if not home.is_dir():
+        print(f"nothing to put back: there is no {home}")
+        return 0
+    try:
+        with Lock(home / "lock", wait_s=RESTORE_WAIT_S):
+            undone = _tell(Journal(home, root=root).undo())
+    except AgentError as error:  # an agent is at work, and puts back itself what it changed
+        print(error, file=sys.stderr)
+        return 3
+    except OSError as error:
+        print(f"cannot restore from {home}: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(undone.done) or ("nothing was put back" if undone.failed else "nothing to put back"))
+    return 1 if undone.failed else 0
 
 
 def found(root: Path = Path("/")) -> list[Domain]:

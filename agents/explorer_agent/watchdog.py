@@ -118,7 +118,7 @@ def _lock(board: int) -> bool:
 
 def _wait(pipe: int) -> None:
     """Until the pipe ends, or the time given through it has passed."""
-    deadline = None
+    deadline: float | None = None
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if not select.select([pipe], [], [], left)[0]:

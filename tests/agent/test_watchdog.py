@@ -1,0 +1,215 @@
+"""However an agent ends, the board is left as it was found: with the real agent, on a tree that looks like a board."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .talk import Talk, family, gone
+from .tree import CPU, JETSON_CLOCKS, Board, Holder
+
+LOW = f"{CPU}/cpufreq/policy0/scaling_min_freq"
+Serve = Callable[..., Talk]
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return Board(tmp_path / "board")
+
+
+@pytest.fixture
+def serve(start: Callable[..., Talk], board: Board) -> Serve:
+    def begin(*, python: str = sys.executable, clocks: str = "lock") -> Talk:
+        talk = start("--clocks", clocks, "--root", str(board.root), python=python, hello=False)
+        assert talk.hear()[0]["capabilities"]["clocks"]["state"] == ("locked" if clocks == "lock" else "left")
+        assert (board.get(LOW) == "2201600") is (clocks == "lock")
+        return talk
+
+    return begin
+
+
+@pytest.fixture
+def hold(bundle: Path, tmp_path: Path, board: Board) -> Iterator[Holder]:
+    holder = Holder(bundle, tmp_path / "home", board)
+    assert holder.report()["state"] == "locked"
+    yield holder
+    with contextlib.suppress(ProcessLookupError):
+        holder.process.send_signal(signal.SIGCONT)
+    if holder.process.poll() is None:
+        holder.close()
+
+
+def watchdogs(pid: int) -> list[int]:
+    """The watchdogs among the descendants of `pid`."""
+    return [child for child in family(pid) if b"explorer_agent.watchdog" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def becomes(board: Board, knobs: dict[str, str]) -> bool:
+    deadline = time.monotonic() + 60
+    while board.knobs() != knobs and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return board.knobs() == knobs
+
+
+def restore(bundle: Path, home: Path, board: Board, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    words = [python, "-I", "-W", "error", str(bundle), "restore", "--home", str(home), "--root", str(board.root)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_closed_in_order(serve: Serve, board: Board, python: str) -> None:
+    before = board.knobs()
+    assert serve(python=python).close() == 0
+    assert board.knobs() == before, "before it ends, not some time after"
+
+
+def test_agent_killed(serve: Serve, board: Board, python: str) -> None:
+    before = board.knobs()
+    serve(python=python).process.kill()
+    assert becomes(board, before)
+
+
+def test_jetson_clocks_are_put_back_too(serve: Serve, board: Board) -> None:
+    board.give("jetson_clocks", JETSON_CLOCKS)
+    before = board.knobs()
+    serve().process.kill()
+    assert becomes(board, before)
+    assert "--restore" in board.calls()[-1]
+
+
+def test_host_killed(bundle: Path, tmp_path: Path, board: Board) -> None:
+    """The host's pipes end with it, and the agent with them."""
+    before = board.knobs()
+    words = [str(bundle), "serve", "--home", str(tmp_path / "home"), "--clocks", "lock", "--root", str(board.root)]
+    host = f"""
+import subprocess, sys, time
+agent = subprocess.Popen([sys.executable, "-I", *{words!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+print(agent.stdout.readline()[:20], flush=True)
+time.sleep(600)
+"""
+    process = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    everybody = family(process.pid)
+    assert board.knobs() != before
+    process.kill()
+    process.communicate()
+    assert becomes(board, before)
+    assert gone(everybody, within_s=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_the_watchdog_is_deaf_until_it_is_done(number: int, serve: Serve, board: Board) -> None:
+    before, talk = board.knobs(), serve()
+    (watchdog,) = watchdogs(talk.process.pid)
+    os.kill(watchdog, number)
+    talk.process.kill()
+    assert becomes(board, before)
+
+
+def test_a_session_that_ends_takes_the_watchdog_with_it_only_when_done(serve: Serve, board: Board) -> None:
+    talk = serve()
+    (watchdog,) = watchdogs(talk.process.pid)
+    assert os.getsid(watchdog) == watchdog
+    talk.process.kill()
+    assert gone([watchdog], within_s=60)
+
+
+def test_watchdog_killed_and_the_agent_closed(serve: Serve, board: Board) -> None:
+    before, talk = board.knobs(), serve()
+    os.kill(watchdogs(talk.process.pid)[0], signal.SIGKILL)
+    assert talk.close() == 0
+    assert board.knobs() == before
+
+
+def test_both_killed_and_the_next_agent_puts_back(serve: Serve, board: Board, python: str) -> None:
+    before, talk = board.knobs(), serve(python=python)
+    os.kill(watchdogs(talk.process.pid)[0], signal.SIGKILL)
+    talk.process.kill()
+    talk.process.wait()
+    assert board.get(LOW) == "2201600"
+    second = serve(python=python, clocks="leave")
+    assert board.knobs() == before, "by the time it says hello"
+    second.close()
+
+
+def test_both_killed_and_put_back_by_hand(
+    serve: Serve, board: Board, bundle: Path, tmp_path: Path, python: str
+) -> None:
+    before, talk = board.knobs(), serve()
+    os.kill(watchdogs(talk.process.pid)[0], signal.SIGKILL)
+    talk.process.kill()
+    talk.process.wait()
+    done = restore(bundle, tmp_path / "home", board, python)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"/{LOW}: 729600" in done.stdout
+    assert board.knobs() == before
+    assert restore(bundle, tmp_path / "home", board, python).stdout == "nothing to put back\n"
+
+
+def test_restore_leaves_an_agent_at_work_alone(serve: Serve, board: Board, bundle: Path, tmp_path: Path) -> None:
+    talk = serve()
+    done = restore(bundle, tmp_path / "home", board)
+    assert done.returncode == 3
+    assert "in use" in done.stderr
+    assert board.get(LOW) == "2201600"
+    talk.close()
+
+
+def test_restore_tells_what_it_could_not_put_back(bundle: Path, tmp_path: Path, board: Board) -> None:
+    (tmp_path / "home").mkdir()
+    line = '{"do": "nvpmodel", "mode": 3}\n'
+    (tmp_path / "home/undo.jsonl").write_text(line)
+    done = restore(bundle, tmp_path / "home", board)
+    assert (done.returncode, done.stdout) == (1, "nothing was put back\n")
+    assert done.stderr == "not put back: this board has no nvpmodel\n"
+    assert (tmp_path / "home/undo.jsonl").read_text() == line
+
+
+def test_restore_where_no_agent_ever_was(bundle: Path, tmp_path: Path, board: Board) -> None:
+    done = restore(bundle, tmp_path / "nowhere", board)
+    assert done.returncode == 0
+    assert "nothing to put back" in done.stdout
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_board_whose_state_is_unknown_is_changed_no_further(start: Serve, board: Board, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/undo.jsonl").write_text('{"do": "write", "path": "/etc/passwd", "text": "x"}\n')
+    before = board.knobs()
+    talk = start("--clocks", "lock", "--root", str(board.root), hello=False)
+    told = talk.hear()[0]["capabilities"]["clocks"]
+    assert told["state"] == "left"
+    assert "/etc/passwd" in told["why"]
+    assert board.knobs() == before
+    talk.close()
+
+
+def test_an_agent_that_stands_still_does_not_keep_a_board_hot(hold: Holder, board: Board) -> None:
+    """As when it hangs in the kernel: its pipe does not end, but nobody asks for more time either."""
+    hold.at_most(0.5)
+    hold.process.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 60
+    while board.get(LOW) == "2201600" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert board.get(LOW) == "729600"
+
+
+def test_an_agent_whose_watchdog_was_killed_gets_another(hold: Holder, board: Board) -> None:
+    (first,) = watchdogs(hold.process.pid)
+    os.kill(first, signal.SIGKILL)
+    assert gone([first], within_s=60)
+    hold.at_most(600)
+    assert watchdogs(hold.process.pid) not in ([], [first])
+    hold.process.kill()
+    deadline = time.monotonic() + 60
+    while board.get(LOW) == "2201600" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert board.get(LOW) == "729600"
