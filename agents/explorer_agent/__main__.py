@@ -19,32 +19,42 @@ def main(arguments: list[str] | None = None) -> int:
         prog="explorer-agent", description="Build, measure and run networks on this device for an explorer host."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="serve one host on stdin and stdout")
-    serve.add_argument(
-        "--home", type=Path, default=Path.home() / ".cache/explorer-agent", help="where engines and replies are kept"
-    )
-    serve.add_argument(
-        "--plugin", action="append", default=[], metavar="MODULE", help="a module with RUNTIMES or METERS of its own"
-    )
-    serve.add_argument(
-        "--runtime",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="only this runtime, of all there are; may be repeated",
-    )
-    serve.add_argument(
-        "--wait", type=float, default=5.0, metavar="S", help="how long to wait for the device when it is in use"
-    )
-    serve.add_argument(
-        "--linger", type=float, default=0.0, metavar="S", help="how long a job may go on after the host has gone"
-    )
-    given = parser.parse_args(arguments)
+    _options_of_serve(commands.add_parser("serve", help="serve one host on stdin and stdout"))
+    return _serve(parser.parse_args(arguments))
 
-    from explorer_agent.serve import serve as run
 
-    chosen = {"plugins": given.plugin, "only": given.runtime}
-    return run(given.home, chosen=chosen, wait_s=given.wait, linger_s=given.linger, agent_sha=own_sha256())
+def _options_of_serve(serve: argparse.ArgumentParser) -> None:
+    home = Path.home() / ".cache/explorer-agent"
+    say = serve.add_argument
+    say("--home", type=Path, default=home, help="where engines and replies are kept")
+    say("--plugin", action="append", default=[], metavar="MODULE", help="a module with RUNTIMES or METERS of its own")
+    say("--runtime", action="append", default=[], metavar="NAME", help="only this runtime; may be repeated")
+    say("--wait", type=float, default=5.0, metavar="S", help="how long to wait for the device when it is in use")
+    say("--linger", type=float, default=0.0, metavar="S", help="how long a job may go on after the host has gone")
+    say("--lease", type=float, default=0.0, metavar="S", help="a host silent for so long is gone; 0: until it says so")
+    say("--holder", default="", metavar="TEXT", help="who asks, in words: the same words take over an earlier session")
+    say(
+        "--room-gb", type=float, default=0.0, metavar="GB", help="the most that is kept; 0: 10, or half of what is free"
+    )
+    say("--clocks", choices=["leave", "lock"], default="leave", help="whether clocks are locked while measuring")
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from explorer_agent.serve import serve
+    from explorer_agent.session import Settings
+
+    settings = Settings(
+        home=given.home.expanduser().resolve(),
+        chosen={"plugins": given.plugin, "only": given.runtime},
+        wait_s=given.wait,
+        linger_s=given.linger,
+        lease_s=given.lease,
+        room_gb=given.room_gb,
+        holder=given.holder,
+        clocks=given.clocks,
+        agent_sha=own_sha256(),
+    )
+    return serve(settings)
 
 
 def own_sha256() -> str:

@@ -6,51 +6,71 @@ import os
 from pathlib import Path
 from typing import Any
 
+from explorer_agent import places
 from explorer_agent.messages import digest
 from explorer_agent.wire import Message, ProtocolError, Reader, Writer
 
 
 class Cache:
-    """One folder of answers, at most `room` bytes of them: the oldest make way."""
+    """One folder of answers, at most `room` bytes of them: those not asked for the longest make way."""
 
     def __init__(self, folder: Path, *, room: int = 1 << 30) -> None:
-        self._folder = folder
+        self._folder = places.folder(folder)
         self._room = room
-        folder.mkdir(parents=True, exist_ok=True)
+        for left_behind in folder.glob("*.new"):
+            places.remove(left_behind)
+        self._uses = places.Uses(places.plain_files(folder))
 
     def get(self, question: Any) -> tuple[Message, bytes] | None:
         """The answer to `question`, or None; a damaged one is thrown away."""
         path = self._folder / digest(question)
+        if places.size(path) is None:
+            return None
         try:
-            with open(path, "rb") as file:
+            with places.to_read(path) as file:
                 frame = Reader(file).read()
-                return (frame.message, frame.body.read()) if frame else None
-        except FileNotFoundError:
-            return None
-        except ProtocolError:  # the disk filled up or the power went while it was written: asking again mends it
+                answer = (frame.message, frame.body.read()) if frame else None
+        except ProtocolError:  # the disk failed: asking again mends it
+            answer = None
+        if answer is None:
             path.unlink()
-            return None
+        self._uses.touch(path)
+        return answer
 
     def keep(self, question: Any, message: Message, body: bytes = b"") -> None:
-        """Keep `message` and `body` as the answer to `question`."""
+        """Keep `message` and `body` as the answer to `question`; on return they are on the disk."""
         path = self._folder / digest(question)
         temporary = path.with_suffix(".new")
-        with open(temporary, "wb") as file:
-            Writer(file).write(dict({"type": "kept"}, **message), body)
-        os.replace(temporary, path)
+        try:
+            with places.to_write(temporary) as file:
+                Writer(file).write(dict({"type": "kept"}, **message), body)
+                os.fsync(file.fileno())
+            os.replace(str(temporary), str(path))
+            _flush(self._folder)
+        except OSError:
+            places.remove(temporary)
+            raise
+        self._uses.touch(path)
         self._make_room()
 
     def forget(self, question: Any) -> None:
         """Drop the answer to `question`."""
-        path = self._folder / digest(question)
-        if path.exists():
-            path.unlink()
+        places.remove(self._folder / digest(question))
 
     def _make_room(self) -> None:
-        files = [(path.stat(), path) for path in self._folder.iterdir()]
-        total = sum(facts.st_size for facts, _ in files)
-        for facts, path in sorted(files, key=lambda file: file[0].st_mtime)[:-1]:  # the newest stays, however large
+        files = places.oldest_first(places.plain_files(self._folder))
+        total = sum(path.lstat().st_size for path in files)
+        for path in files[:-1]:  # the newest stays, however large
             if total <= self._room:
                 return
-            path.unlink()
-            total -= facts.st_size
+            total -= path.lstat().st_size
+            places.remove(path)
+
+
+def _flush(folder: Path) -> None:
+    """Have the disk know of a name given in `folder`."""
+    handle = os.open(str(folder), os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -15,26 +15,27 @@ import contextlib
 import fcntl
 import json
 import os
-import queue
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Callable
 
 import explorer_agent
-from explorer_agent import board, nursery
+from explorer_agent import board, disk, family, nursery
 from explorer_agent.messages import FAILED, AgentError
+from explorer_agent.streams import F_SETPIPE_SZ, PIPE_BYTES
 from explorer_agent.wire import Message, ProtocolError, Reader
 
 HEARTBEAT_S = 1.0
+CLOSE_S = 20.0
 LOG_TAIL = 4000
-F_SETPIPE_SZ = 1031  # of Linux; Python 3.10 knows it by name
-PIPE_BYTES = 1 << 20
 SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded by what is free
 # -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by
 # hand, and is a zip file when the agent was started from one.
@@ -58,34 +59,37 @@ class Job:
     timeout_s: float
     finish: Callable[[Message, bytes, str], None]
     fail: Callable[[AgentError], None]
-    deadline: float = 0.0
+    deadline: float = float("inf")
     ended: str = field(default="")  # why it was ended from here, in words
 
 
 class Foreman:
     """Runs jobs one after the other."""
 
-    def __init__(self, chosen: dict[str, list[str]], note: Callable[[Message], None]) -> None:
+    def __init__(self, chosen: dict[str, list[str]], note: Callable[[Message], None], *, home: Path) -> None:
         self._chosen = chosen
         self._note = note
-        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._home = home
+        self._waiting: deque[Job] = deque()
         self._running: Job | None = None
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._nursery = _Nursery(chosen)
+        self._closed = False
+        self._lock = threading.Condition()
+        self._nursery = _Nursery(chosen, home)
         self.runtimes: dict[str, dict[str, Any]] = self._nursery.runtimes
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._work, self._pulse)]
-        for thread in self._threads:
-            thread.start()
+        self._worker = threading.Thread(target=self._work, name="foreman", daemon=True)
+        self._worker.start()
+        threading.Thread(target=self._pulse, name="pulse of the job", daemon=True).start()
 
     def submit(self, job: Job) -> None:
         """Queue `job`."""
-        self._queue.put(job)
+        with self._lock:
+            self._waiting.append(job)
+            self._lock.notify()
 
     def cancel(self, job_id: int | None, why: str) -> bool:
         """End the job `job_id`, or all of them; False when there is none to end."""
         with self._lock:
-            jobs = [job for job in (*self._queue.queue, self._running) if job and job_id in (None, job.id)]
+            jobs = [job for job in (*self._waiting, self._running) if job and job_id in (None, job.id)]
             for job in jobs:
                 job.ended = job.ended or why
             if self._running in jobs:
@@ -95,38 +99,53 @@ class Foreman:
     def cancel_waiting(self, why: str) -> None:
         """Have the jobs that have not begun never begin."""
         with self._lock:
-            for job in self._queue.queue:
-                if job:
-                    job.ended = job.ended or why
+            for job in self._waiting:
+                job.ended = job.ended or why
 
     def busy(self) -> bool:
         """Whether a job runs or waits."""
-        return self._running is not None or not self._queue.empty()
+        with self._lock:
+            return self._running is not None or bool(self._waiting)
 
     def close(self) -> None:
         """Finish what is queued, then end the nursery."""
-        self._queue.put(None)
-        self._threads[0].join()
-        self._done.set()
+        with self._lock:
+            self._closed = True
+            self._lock.notify()
+        deadline = time.monotonic() + CLOSE_S
+        while self._worker.is_alive() and time.monotonic() < deadline:  # a job may hang in a driver, beyond any kill
+            time.sleep(0.005)
         self._nursery.close()
 
     def _work(self) -> None:
-        for job in iter(self._queue.get, None):
+        for job in iter(self._next, None):
             try:
                 self._run(job)
             except AgentError as error:
                 job.fail(error)
             except OSError as error:  # a full disk, most likely: this job's reply is lost, the next may do
-                job.fail(AgentError(FAILED, f"the {job.command['kind']} ended, but not its reply: {error}"))
+                job.fail(disk.as_error(error, f"the {job.command['kind']} ended, but not its reply"))
+            except Exception as error:  # noqa: BLE001  or nothing would ever be run again, in silence
+                text = f"the {job.command['kind']} ended, but not its reply: {type(error).__name__}: {error}"
+                job.fail(AgentError(FAILED, text, trace=traceback.format_exc()))
+            finally:
+                with self._lock:
+                    self._running = None
+
+    def _next(self) -> Job | None:
+        """The next job, which runs from now on; None when there will be none."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._waiting or self._closed)
+            self._running = self._waiting.popleft() if self._waiting else None
+            return self._running
 
     def _run(self, job: Job) -> None:
-        with tempfile.TemporaryFile() as log:
+        with tempfile.TemporaryFile(dir=str(self._home)) as log:
             reply = self._begin(job, log)
             with reply:
                 outcome = self._listen(job, Reader(reply))
             status = self._nursery.wait(job)
-            with self._lock:
-                self._running = None
+            job.deadline = float("inf")
             tail = _tail(log)
         if isinstance(outcome, AgentError):
             raise outcome
@@ -135,14 +154,16 @@ class Foreman:
         job.finish(outcome[0], outcome[1], tail)
 
     def _begin(self, job: Job, log: BinaryIO) -> BinaryIO:
+        if not job.ended and not self._nursery.alive():
+            self._nursery.close()
+            fresh = _Nursery(self._chosen, self._home)  # takes seconds, in which the pulse must go on
+            with self._lock:
+                self._nursery = fresh
         with self._lock:
             if job.ended:
                 raise AgentError(FAILED, job.ended)
-            if not self._nursery.alive():
-                self._nursery = _Nursery(self._chosen)
             limit_mb = job.command.get("memory_mb") or max(board.memory_mb().get("MemAvailable", 0) - SPARE_MB, 0)
             job.deadline = time.monotonic() + job.timeout_s
-            self._running = job
             return self._nursery.start(job, limit_mb, log)
 
     def _listen(self, job: Job, reader: Reader) -> tuple[Message, bytes] | AgentError | None:
@@ -169,30 +190,39 @@ class Foreman:
         return AgentError(FAILED, text, trace=tail)
 
     def _pulse(self) -> None:
-        while not self._done.wait(HEARTBEAT_S):
+        # Not by waiting for an event with a time limit: before Python 3.11 that follows the clock on the wall, and a
+        # clock that is set back by a day stops it for a day.
+        while not self._closed:
+            time.sleep(HEARTBEAT_S)
             with self._lock:
                 job = self._running
-                late = job is not None and not job.ended and time.monotonic() > job.deadline
-                if job is not None and late:
-                    job.ended = "the {} took longer than the {:.0f} s it was given, and was ended".format(
-                        job.command["kind"],
-                        job.timeout_s,
-                    )
-                    self._nursery.kill(job)
+                if job is not None and not job.ended:
+                    job.ended = _overdue(job)
+                    if job.ended:
+                        self._nursery.kill(job)
             if job is not None:
                 self._note({"type": "note", "job": job.id, "kind": "heartbeat"})
+
+
+def _overdue(job: Job) -> str:
+    """Why `job` has to be ended; empty when it may go on."""
+    kind = job.command["kind"]
+    if time.monotonic() > job.deadline:
+        return f"the {kind} took longer than the {job.timeout_s:.0f} s it was given, and was ended"
+    return ""
 
 
 class _Nursery:
     """The agent's end of the nursery."""
 
-    def __init__(self, chosen: dict[str, list[str]]) -> None:
+    def __init__(self, chosen: dict[str, list[str]], home: Path) -> None:
+        family.end_marked(home)  # what an earlier nursery left behind when it was killed
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = str(Path(explorer_agent.__file__).parents[1])
         arguments = [sys.executable, "-I", "-c", _LAUNCH, root, str(theirs.fileno()), json.dumps(chosen)]
         # The BLAS that comes with numpy would otherwise start a thread for every core, to be copied badly by every
         # fork.
-        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
+        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **{family.MARK: str(home)})
         self._process = subprocess.Popen(
             arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
         )
@@ -227,8 +257,11 @@ class _Nursery:
 
     def close(self) -> None:
         self._control.close()
-        self._process.kill()  # it holds nothing worth saving, and may still be importing; its child dies with it
-        self._process.wait()
+        try:
+            self._process.wait(family.PATIENCE_S + 1)  # it ends what its job has left, at the end of the socket
+        except subprocess.TimeoutExpired:  # it may still be importing
+            self._process.kill()
+            self._process.wait()
 
     def _receive(self) -> dict[str, Any]:
         try:

@@ -5,15 +5,14 @@
 
 A job so starts in milliseconds instead of the second that importing takes, and a crash, a memory overrun or a kill
 costs that job alone. Libraries are tried in a child of their own first: one that dies on import is reported as
-unavailable and never imported here. When the agent goes away the socket ends, and nursery and job end with it; Linux
-sees to that even if they are killed (PDEATHSIG).
+unavailable and never imported here. When the agent goes away, however it does, the socket ends, and nursery and job
+end with it. What a job leaves running is ended with the job (see `family`), so that no pipe of its stays open either.
 """
 
 from __future__ import annotations
 
 import array
 import contextlib
-import ctypes
 import faulthandler
 import json
 import os
@@ -26,33 +25,31 @@ import traceback
 import warnings
 from typing import Any, Callable, Dict
 
-from explorer_agent import plugins, runtimes, worker
+from explorer_agent import family, plugins, runtimes, worker
 
 PROBE_S = 60
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 Command = Dict[str, Any]
 
 
 class Child:
-    """A job under way. `alive` becomes readable when the last process of the job has gone."""
+    """A job under way."""
 
-    def __init__(self, job: int, pid: int, alive: int) -> None:
+    def __init__(self, job: int, pid: int) -> None:
         self.job = job
         self.pid = pid
-        self.alive = alive
 
     def kill(self) -> None:
-        """End the job and whatever it started."""
+        """End the job and whatever it started in its group."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:  # it has not made its own group yet, or is gone
+        except ProcessLookupError:  # it has not made its own group yet
             os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> dict[str, Any]:
-        """How it ended."""
-        os.close(self.alive)
+        """How it ended; what it left behind ends too."""
+        with contextlib.suppress(PermissionError):  # a compiler's helper with rights of its own
+            self.kill()  # its number is taken until it is waited for, so that this hits nobody else
         _, status, usage = os.wait4(self.pid, 0)
         return {"job": self.job, "exit": status, "max_rss_mb": usage.ru_maxrss // 1024}
 
@@ -63,19 +60,34 @@ class Nursery:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._child: Child | None = None
+        self._libraries = family.children()  # helpers that a library started when it was imported
 
     def run(self) -> None:
         """Serve until the agent goes away."""
+        family.adopt_orphans()
+        family.die_with_parent(os.getppid(), signal_number=0)  # from here on the socket tells, and there is tidying up
+        control, ended = self._control.fileno(), _ended_children()
         while True:
-            waiting = [self._control.fileno()] + ([self._child.alive] if self._child else [])
-            ready, _, _ = select.select(waiting, [], [])
-            if self._child and self._child.alive in ready:
-                self._say(self._child.reap())
-                self._child = None
-            if self._control.fileno() in ready and not self._obey():
+            ready, _, _ = select.select([control, ended], [], [])
+            if ended in ready:
+                os.read(ended, 1 << 10)
+                self._reap()
+            if control in ready and not self._obey():
                 break
         if self._child:
-            self._child.kill()
+            self._child.reap()
+        family.end_children(but=self._libraries)
+
+    def _reap(self) -> None:
+        """Wait for whoever has ended: the job, or an orphan of its."""
+        for pid in iter(_one_that_ended, 0):
+            if self._child is None or pid != self._child.pid:
+                os.waitpid(pid, 0)
+                continue
+            how = self._child.reap()
+            family.end_children(but=self._libraries)
+            self._say(how)
+            self._child = None
 
     def _obey(self) -> bool:
         data, files = receive(self._control)
@@ -89,20 +101,37 @@ class Nursery:
         return True
 
     def _start(self, command: Command, files: list[int]) -> None:
-        gone, alive = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(gone)
             self._control.close()
             become_child(lambda: job_main(command, *files), log=files[1])
-        os.close(alive)
         for file in files:
             os.close(file)
-        self._child = Child(command["job"], pid, gone)
+        self._child = Child(command["job"], pid)
 
     def _say(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the agent has gone: the next look at the socket ends the loop
             self._control.send(json.dumps(message).encode("ascii"))
+
+
+def _ended_children() -> int:
+    """A descriptor that becomes readable when a child has ended. No pipe held open by the child itself would do: what
+    the child leaves behind may hold that too.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    return read
+
+
+def _one_that_ended() -> int:
+    """A child that has ended and waits to be waited for; 0 when there is none."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return 0
+    return found.si_pid if found else 0
 
 
 def job_main(command: Command, reply: int, log: int) -> None:
@@ -117,25 +146,23 @@ def job_main(command: Command, reply: int, log: int) -> None:
 
 def become_child(main: Callable[[], None], *, log: int = 2) -> None:
     """Run `main` in this freshly forked process, and end it without unwinding what belongs to the parent."""
-    code = 1
+    code, parent = 1, os.getppid()
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
-        die_with_parent()
+        family.die_with_parent(parent)
         main()
         code = 0
     except BaseException:  # noqa: BLE001  the last line of defence of a child: told to its log, then gone
-        os.write(log, traceback.format_exc().encode("utf-8", "replace"))
+        with contextlib.suppress(OSError):  # a full disk has no room for a log either
+            os.write(log, traceback.format_exc().encode("utf-8", "replace"))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _LIBC.fflush(None)  # what C code printed and still holds
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            family.flush_c()
         os._exit(code)
-
-
-def die_with_parent() -> None:
-    """Have the kernel end this process when its parent ends."""
-    if sys.platform == "linux":
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def limit_memory(limit_mb: float) -> None:
@@ -144,7 +171,7 @@ def limit_memory(limit_mb: float) -> None:
     RLIMIT_DATA counts private memory that can be written. RLIMIT_AS would count reservations too, of which thread
     stacks and allocators make many gigabytes that are never touched.
     """
-    with open("/proc/self/oom_score_adj", "w") as score:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # /proc may be read-only
         score.write("1000")
     if limit_mb:
         limit = int(limit_mb * (1 << 20))
@@ -210,13 +237,16 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     for level, kind, payload in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
+    for number in numbers:
+        os.set_inheritable(number, False)  # a program that a job starts has no business with the job's pipe
     return data, list(numbers)
 
 
 def main(control_fd: int, chosen: dict[str, list[str]]) -> None:
     """The nursery's own main: find out what there is, import it, then serve."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the agent's to hear
+    family.die_with_parent(os.getppid())
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the agent's to hear; it tells us
     # Both libraries keep one sleeping thread from import on (seen with 1.31 and 2026.4); they hold no lock while
     # asleep.
     warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)

@@ -27,6 +27,7 @@ from typing import Any, BinaryIO, Dict, Iterable, Iterator
 PROTOCOL = 1
 MAX_LINE = 1 << 20
 MAX_BODY = 1 << 40
+MAX_DEPTH = 32  # of what is nested in a line; it must be written again and compared, each with a stack of its own
 CHUNK = 1 << 18
 
 Message = Dict[str, Any]
@@ -99,18 +100,28 @@ class Writer:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self._cut = False  # a frame was begun and not finished: whatever followed would be taken for its body
 
     def write(self, message: Message, body: bytes | Iterable[bytes] = b"", *, size: int | None = None) -> None:
-        """Send `message` and its body; `size` must be given when the body comes in pieces."""
+        """Send `message` and its body; `size` must be given when the body comes in pieces.
+
+        Raises:
+            OSError: nobody listens any more, or an earlier frame was cut.
+        """
         pieces = [body] if isinstance(body, (bytes, bytearray, memoryview)) else body
         size = len(body) if isinstance(body, (bytes, bytearray, memoryview)) else size
         if size:
             message = dict(message, body=size)
+        line = encode(message)
         with self._lock:
-            self._stream.write(encode(message))
+            if self._cut:
+                raise BrokenPipeError("an earlier frame was cut")
+            self._cut = True
+            self._stream.write(line)
             for piece in pieces:
                 self._stream.write(piece)
             self._stream.flush()
+            self._cut = False
 
 
 def encode(message: Message) -> bytes:
@@ -143,7 +154,22 @@ def parse(line: bytes) -> Message:
         raise ProtocolError(f"not a line of ASCII JSON ({error}): {line[:80]!r}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ProtocolError(f"a frame is a JSON object with a type: {line[:80]!r}")
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+        _bound_depth(message)
     return message
+
+
+def _bound_depth(message: Message) -> None:
+    level: list[Any] = [message]
+    for _ in range(MAX_DEPTH):
+        level = [
+            value
+            for each in level
+            for value in (each.values() if isinstance(each, dict) else each)
+            if isinstance(value, (dict, list))
+        ]
+    if level:
+        raise ProtocolError(f"a line that nests deeper than {MAX_DEPTH}")
 
 
 def _refuse(word: str) -> Any:

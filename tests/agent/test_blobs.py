@@ -23,7 +23,7 @@ def blobs(tmp_path: Path) -> Blobs:
 
 def test_what_arrives_whole_is_there(blobs: Blobs) -> None:
     blobs.receive(SHA, [DATA], size=len(DATA), offset=0)
-    assert blobs.find(SHA, "engine").read_bytes() == DATA
+    assert blobs.path(SHA).read_bytes() == DATA
     assert blobs.arrived(SHA) == 0
 
 
@@ -31,13 +31,13 @@ def test_a_transfer_goes_on_where_it_stopped(blobs: Blobs) -> None:
     blobs.receive(SHA, [DATA[:100], DATA[100:500]], size=len(DATA), offset=0)
     assert blobs.arrived(SHA) == 500
     blobs.receive(SHA, [DATA[500:]], size=len(DATA), offset=500)
-    assert blobs.find(SHA, "engine").read_bytes() == DATA
+    assert blobs.path(SHA).read_bytes() == DATA
 
 
 def test_a_transfer_may_start_anew(blobs: Blobs) -> None:
     blobs.receive(SHA, [DATA[:100]], size=len(DATA), offset=0)
     blobs.receive(SHA, [DATA], size=len(DATA), offset=0)
-    assert blobs.find(SHA, "engine").read_bytes() == DATA
+    assert blobs.path(SHA).read_bytes() == DATA
 
 
 def test_a_wrong_offset_is_refused(blobs: Blobs) -> None:
@@ -71,8 +71,9 @@ def test_a_full_disk_is_seen_before_the_transfer(blobs: Blobs) -> None:
 
 
 def test_what_is_not_there_says_so(blobs: Blobs) -> None:
-    with pytest.raises(AgentError, match="the engine .* is not on this device"):
-        blobs.find(SHA, "engine")
+    with pytest.raises(AgentError, match="the engine .* is not on this device") as caught:
+        blobs.borrow((SHA, "engine"))
+    assert (caught.value.cause, caught.value.sha256) == ("missing", SHA)
 
 
 def test_kept_replies_survive_and_damaged_ones_are_forgotten(tmp_path: Path) -> None:
