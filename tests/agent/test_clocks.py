@@ -38,8 +38,7 @@ def hold(bundle: Path, tmp_path: Path, board: Board) -> Iterator[Hold]:
 
     yield begin
     for holder in holders:
-        if holder.process.poll() is None:
-            holder.close()
+        holder.close()
 
 
 def changes(board: Board, before: dict[str, str]) -> dict[str, str]:

@@ -43,8 +43,7 @@ def hold(bundle: Path, tmp_path: Path, board: Board) -> Iterator[Holder]:
     yield holder
     with contextlib.suppress(ProcessLookupError):
         holder.process.send_signal(signal.SIGCONT)
-    if holder.process.poll() is None:
-        holder.close()
+    holder.close()
 
 
 def watchdogs(pid: int) -> list[int]:

@@ -157,7 +157,9 @@ class Holder:
         assert self.process.stdout.readline() == "heard\n"
 
     def close(self) -> str:
-        """Its last words."""
+        """Its last words; none the second time."""
+        if self.process.stdout is not None and self.process.stdout.closed:
+            return ""
         return self.process.communicate(timeout=60)[1]
 
 
