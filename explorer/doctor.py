@@ -36,6 +36,7 @@ SECTIONS = {
     "Power and clocks": ("rails", "total", "lag", "meter", "power mode", "clocks", "sudo"),
     "At this moment": ("temperature", "throttling", "desktop", "load"),
 }
+LEGEND = "ok: fine   note: good to know   warn: could be better   bad: has to be mended"
 STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "bad": "bold red"}
 
 
@@ -131,15 +132,18 @@ def as_json(examination: Examination) -> str:
 
 def page(examination: Examination) -> Text:
     """For people: sections, then what makes measurements doubtful, then the verdict; 80 columns, colours optional."""
-    text = Text(f"{examination.device}\n")
+    text = Text(f"Device {examination.device}\n", "bold")
+    text.append(LEGEND + "\n", "dim")
     for title, findings in _sections(examination.findings):
         text.append(f"\n{title}\n", "bold")
+        topic = ""
         for finding in findings:
-            _line(text, finding)
+            _line(text, finding, topic="" if finding.topic == topic else finding.topic)
+            topic = finding.topic
     text.append("\nWhat would make measurements doubtful\n", "bold")
-    for number, finding in enumerate(examination.doubts, 1):
-        _wrapped(text, f"{number}. {finding.because}", indent=2, hanging=5)
-        _wrapped(text, f"→ {finding.advice}", indent=5, hanging=7)
+    for number, (advice, reasons) in enumerate(_remedies(examination.doubts).items(), 1):
+        _wrapped(text, f"{number}. {'; '.join(reasons)}", indent=2, hanging=5)
+        _wrapped(text, f"→ {advice}", indent=5, hanging=7)
     if not examination.doubts:
         text.append("  nothing of what was looked at\n")
     text.append("\n")
@@ -150,11 +154,11 @@ def page(examination: Examination) -> Text:
 
 
 def _way(device: Device, reached_s: float) -> Iterator[Finding]:
-    yield Finding("reached", "ok", f"in {reached_s:.1f} s, the start of the agent included")
+    yield Finding("reached", "ok", f"in {reached_s:.1f} s, from nothing to the agent's first word")
     trip_ms = device.round_trip_s() * 1e3
     slow = trip_ms > SLOW_REQUEST_MS
     advice = "a cable, or a better place for the antenna" if slow else ""
-    yield Finding("request", "note" if slow else "ok", f"{trip_ms:.2g} ms there and back (median)", advice)
+    yield Finding("request", "note" if slow else "ok", f"{trip_ms:.2g} ms from a question to its answer", advice)
     speed_mb_s = _upload_mb_s(device)
     yield Finding("transfer", "ok", f"{speed_mb_s:.3g} MB/s to the device: 100 MB take {_seconds(100 / speed_mb_s)}")
     yield Finding("agent", "ok", f"sha256 {device.agent_sha[:16]}… of all code that measures there")
@@ -190,15 +194,25 @@ def _sections(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]
         yield "And", rest
 
 
-def _line(text: Text, finding: Finding) -> None:
+def _remedies(doubts: Sequence[Finding]) -> dict[str, list[str]]:
+    """What to do → against what; one remedy may help against several things."""
+    found: dict[str, list[str]] = {}
+    for doubt in doubts:
+        found.setdefault(doubt.advice, []).append(doubt.because)
+    return found
+
+
+def _line(text: Text, finding: Finding, *, topic: str) -> None:
     text.append(f"  {finding.state:<{MARGIN - 2}}", STYLES[finding.state])
     indent = MARGIN + LABEL
     lines = textwrap.wrap(finding.found, WIDTH - indent, break_on_hyphens=False) or [""]
-    text.append(f"{finding.topic:<{LABEL}}" + f"\n{' ' * indent}".join(lines) + "\n")
+    text.append(f"{topic:<{LABEL}}" + f"\n{' ' * indent}".join(lines) + "\n")
     if finding.advice and not finding.because:
         _wrapped(text, f"→ {finding.advice}", indent=indent, hanging=indent + 2)
 
 
 def _wrapped(text: Text, words: str, *, indent: int = 0, hanging: int = 0, style: str = "") -> None:
-    spaces = {"initial_indent": " " * indent, "subsequent_indent": " " * hanging}
-    text.append("\n".join(textwrap.wrap(words, WIDTH, break_on_hyphens=False, **spaces)) + "\n", style)
+    wrapper = textwrap.TextWrapper(
+        WIDTH, initial_indent=" " * indent, subsequent_indent=" " * hanging, break_on_hyphens=False
+    )
+    text.append(wrapper.fill(words) + "\n", style)

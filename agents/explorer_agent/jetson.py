@@ -1,4 +1,4 @@
-"""What makes a Jetson one: its module and JetPack, power modes, GPU clocks, DLA cores, and the marks that throttling
+"""What makes a Jetson one: its module and JetPack, power modes, DLA cores, and the marks that throttling
 leaves. Everything is read below a root; nothing is decided from a board's name.
 
 Sources: NVIDIA's Jetson Linux developer guides for L4T 32 to 39, and the kernel's own files.
@@ -73,36 +73,6 @@ def power_modes(root: Path = ROOT) -> PowerModes | None:
     status = re.search(r"pmode:0*(\d+)", sysfs.text(root / "var/lib/nvpmodel/status") or "")
     current, usual = (names.get(found.group(1), "") if found else "" for found in (status, default))
     return PowerModes(tuple(names.values()), current, usual, hashlib.sha256(conf.encode("utf-8")).hexdigest())
-
-
-@dataclass(frozen=True)
-class Clock:
-    """A clock that may move between two bounds, in MHz."""
-
-    name: str
-    low_mhz: float
-    high_mhz: float
-
-    @property
-    def locked(self) -> bool:
-        return self.low_mhz == self.high_mhz
-
-
-def gpu_clocks(root: Path = ROOT) -> list[Clock]:
-    """The GPU's clocks, of which Thor has two."""
-    folders = [*root.glob("sys/class/devfreq/*"), *root.glob("sys/devices/gpu.0/devfreq/*")]
-    named = {path.name: path for path in folders if re.search(r"gpu|g[apv]1\d[a-z]", path.name)}
-    bounds = {name: [sysfs.number(path / f"{end}_freq") for end in ("min", "max")] for name, path in named.items()}
-    return [Clock(name, low / 1e6, high / 1e6) for name, (low, high) in sorted(bounds.items()) if low and high]
-
-
-def cpu_clocks(root: Path = ROOT) -> list[Clock]:
-    """The clock of every core."""
-    found = []
-    for folder in sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")):
-        low, high = (sysfs.number(folder / f"scaling_{end}_freq") for end in ("min", "max"))
-        found += [Clock(folder.parent.name, low / 1000, high / 1000)] if low and high else []
-    return found
 
 
 def gpu_load(root: Path = ROOT) -> float | None:

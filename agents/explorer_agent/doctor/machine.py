@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Iterator
 
+import explorer_agent
 from explorer_agent import board, jetson, sysfs
 from explorer_agent.doctor.look import BAD, NOTE, OK, WARN, Finding, Look, finding
 
@@ -29,16 +30,16 @@ def model(look: Look) -> Iterator[Finding]:
         return
     names = ("proc/device-tree/model", "sys/class/dmi/id/product_name")
     name = next(filter(None, (sysfs.text(look.root / path) for path in names)), "a computer")
-    yield finding("board", OK, f"{name}, {platform.machine()}; no Jetson, so no power modes or DLA to look for")
+    yield finding("board", OK, f"{name}, {platform.machine()}; not a Jetson: no power modes, no DLA")
 
 
 def _jetpack(jetpack: str, l4t: str) -> Finding:
     if jetpack:
-        return finding("jetpack", OK, f"{jetpack}, NVIDIA's software for the board (Linux for Tegra {l4t})")
+        return finding("jetpack", OK, f"{jetpack}, NVIDIA's software for it (its Linux, L4T: {l4t})")
     if l4t:
-        return finding("jetpack", NOTE, f"Linux for Tegra {l4t}: newer or older than the JetPacks known here")
+        return finding("jetpack", NOTE, f"of NVIDIA's Linux, L4T {l4t}: newer or older than those known here")
     advice = "look for /etc/nv_tegra_release; a container needs it mounted"
-    return finding("jetpack", WARN, "the release of Linux for Tegra is not told", advice)
+    return finding("jetpack", WARN, "which one is not told", advice)
 
 
 def processor(look: Look) -> Iterator[Finding]:
@@ -80,13 +81,15 @@ def emulated_by(root: Path) -> str:
 
 
 def python(look: Look) -> Iterator[Finding]:
-    yield finding("python", OK, f"{platform.python_version()} ({look.python}); the agent needs 3.8 or newer")
+    bundle = Path(explorer_agent.__file__).parents[1]
+    size = f", one file of {bundle.stat().st_size >> 10} kB" if bundle.is_file() else ""
+    yield finding("python", OK, f"{platform.python_version()} runs the agent{size}")
 
 
 def disk(look: Look) -> Iterator[Finding]:
     usage = shutil.disk_usage(look.home)
     free_gb = usage.free / 1e9
-    found = f"{free_gb:.1f} of {usage.total / 1e9:.0f} GB free for {look.home}"
+    found = f"{free_gb:.1f} of {usage.total / 1e9:.0f} GB free, below {look.home}"
     advice = "free some, or put home: on a larger disk in the board's file"
     state = BAD if free_gb < DISK_BAD_GB else WARN if free_gb < DISK_LOW_GB else OK
     yield finding("disk", state, found, "" if state == OK else advice)
@@ -102,9 +105,9 @@ def memory(look: Look) -> Iterator[Finding]:
     if used > SWAPPED * total:
         advice = "end other programs, then: sudo swapoff -a && sudo swapon -a"
         because = f"{used / 1000:.1f} GB of memory are swapped out"
-        yield finding("swap", WARN, f"{used / 1000:.1f} GB in use", advice, because=because)
+        yield finding("swap", WARN, f"{used / 1000:.1f} GB of memory swapped out", advice, because=because)
     else:
-        yield finding("swap", OK, f"{used / 1000:.1f} of {found.get('SwapTotal', 0) / 1000:.1f} GB in use")
+        yield finding("swap", OK, f"{used / 1000:.1f} GB of memory swapped out")
 
 
 def date(look: Look) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ HOT_C = 80.0
 BUSY = 0.1  # of one core
 _DESKTOPS = "Xorg|Xwayland|gnome-shell|kwin_wayland|kwin_x11|plasmashell|weston|xfwm4|lxsession|sway"
 _WATCHERS = "tegrastats|jtop"
-_EVENTS = {"oc1": "under-voltage", "oc2": "mean over-current", "oc3": "peak over-current", "heat": "too hot"}
+_EVENTS = {"oc1": "under-voltage", "oc2": "over-current", "oc3": "current peaks", "heat": "too hot"}
 
 
 def temperature(look: Look) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def throttling(look: Look) -> Iterator[Finding]:
         because = f"the board is holding its clocks back ({names})"
         yield finding("throttling", WARN, f"going on now: {names}", advice, because=because)
     elif counts:
-        yield finding("throttling", OK, f"none now; since the board was started: {told}")
+        yield finding("throttling", OK, f"none now; events since the start: {told}")
     else:
         yield finding("throttling", NOTE, "no counter of it can be read from here")
 

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from explorer_agent import board, jetson, rails
+from explorer_agent import board, jetson, rails, sysfs
+from explorer_agent.clocks import Domain
+from explorer_agent.clocks import found as found_clocks
 from explorer_agent.doctor.look import NOTE, OK, WARN, Finding, Look, answer_of, finding
 
 SLOW_S = 1.0
@@ -19,7 +21,9 @@ def sensors(look: Look) -> Iterator[Finding]:
     found = rails.rails(look.root)
     readings = {rail.name: rail.watts() for rail in found}
     if found:
-        yield finding("rails", OK, ", ".join(f"{name} {_watts(watts)}" for name, watts in readings.items()))
+        yield finding(
+            "rails", OK, "supply lines now: " + ", ".join(f"{name} {_watts(watts)}" for name, watts in readings.items())
+        )
         yield from _total(rails.totals(found), readings)
         yield from _lag(rails.lags(look.root))
     elif look.jetson:
@@ -50,14 +54,13 @@ def _lag(found: Sequence[rails.Lag]) -> Iterator[Finding]:
         return
     worst = max(known, key=lambda lag: lag.seconds or 0)
     seconds = worst.seconds or 0
-    found_words = f"readings are {seconds:.2g} s behind at worst"
-    found_words += f" (each the mean of {worst.samples})" if worst.samples else ""
+    mean = f" (each is a mean of {worst.samples} samples)" if worst.samples and worst.samples > 1 else ""
     if seconds < SLOW_S:
-        yield finding("lag", OK, found_words)
+        yield finding("lag", OK, f"readings are up to {seconds * 1000:.0f} ms old{mean}")
         return
-    advice = f"measure energy for at least {max(5, WINDOWS * seconds):.0f} s a candidate (measure: budget_s)"
+    advice = f"measure each candidate for {max(5, WINDOWS * seconds):.0f} s or more: budget_s, under measure:"
     because = f"power readings lag by up to {seconds:.1f} s"
-    yield finding("lag", WARN, found_words, advice, because=because)
+    yield finding("lag", WARN, f"readings are up to {seconds:.1f} s old{mean}", advice, because=because)
 
 
 def meters(look: Look) -> Iterator[Finding]:
@@ -67,8 +70,9 @@ def meters(look: Look) -> Iterator[Finding]:
         yield finding("meter", OK, f"{', '.join(usable)}: power and energy can be measured")
         return
     why_not = "; ".join(f"{name}: {facts['why_not']}" for name, facts in found.items())
-    advice = "declare idle_w and busy_core_w in the board's file, and take energy for the estimate it then is"
-    yield finding("meter", WARN, f"none can be read. {why_not}", advice, because="energy cannot be measured here")
+    advice = "take energy for an estimate: from idle_w and busy_core_w, which the board's file declares"
+    because = "no power meter can be read, so energy cannot be measured"
+    yield finding("meter", WARN, f"none can be read; {why_not}", advice, because=because)
 
 
 def power_mode(look: Look) -> Iterator[Finding]:
@@ -78,12 +82,11 @@ def power_mode(look: Look) -> Iterator[Finding]:
             yield finding("power mode", NOTE, "no /etc/nvpmodel.conf: which power modes there are is not told")
         return
     current = modes.current or _asked(look.root)
-    others = [name for name in modes.names if name != current]
     if not current:
         found = f"which one is set is not told; there are {', '.join(modes.names)}"
         yield finding("power mode", NOTE, found, "sudo nvpmodel -q tells")
     else:
-        yield finding("power mode", OK, f"{current}; there are also {', '.join(others) or 'no others'}")
+        yield finding("power mode", OK, f"{current}, of {', '.join(modes.names)}")
 
 
 def _asked(root: Path) -> str:
@@ -93,26 +96,28 @@ def _asked(root: Path) -> str:
 
 
 def clocks(look: Look) -> Iterator[Finding]:
-    cores = jetson.cpu_clocks(look.root)
-    if not cores:
-        yield finding("clocks", NOTE, "the processor's clock cannot be seen from here")
+    domains = found_clocks(look.root)
+    processors = [domain for domain in domains if domain.name.startswith(("cpu", "policy"))]
+    governors = board.governors(look.root)
+    if processors:
+        yield _clock("processor", processors, governors, look)
     else:
-        governors = board.governors(look.root)
-        steady = all(clock.locked for clock in cores) or governors == ["performance"]
-        span = min(clock.low_mhz for clock in cores), max(clock.high_mhz for clock in cores)
-        yield _clock("processor", *span, steady, f", governor {' and '.join(governors)}", look)
-    for clock in jetson.gpu_clocks(look.root):
-        yield _clock(f"GPU {clock.name}", clock.low_mhz, clock.high_mhz, clock.locked, "", look)
+        yield finding("clocks", NOTE, "the processor's clock cannot be seen from here")
+    graphics = [domain for domain in domains if domain not in processors]
+    if graphics:
+        yield _clock("GPU", graphics, [], look)
 
 
-def _clock(what: str, low_mhz: float, high_mhz: float, steady: bool, more: str, look: Look) -> Finding:
-    span = f"{low_mhz:.0f}" if low_mhz == high_mhz else f"{low_mhz:.0f} to {high_mhz:.0f}"
-    if steady:
-        return finding("clocks", OK, f"{what} held at {span} MHz{more}")
+def _clock(what: str, domains: Sequence[Domain], governors: Sequence[str], look: Look) -> Finding:
+    low, high = ([sysfs.number(getattr(domain, end)) or 0 for domain in domains] for end in ("low", "high"))
+    mega = 1e3 if what == "processor" else 1e6  # cpufreq counts in kHz, devfreq in Hz
+    names = f" ({' and '.join(governors)})" if governors else ""
+    if low == high or governors == ["performance"]:
+        return finding("clocks", OK, f"{what} held at {max(high) / mega:.0f} MHz{names}")
     tool = "jetson_clocks" if look.jetson else "cpupower frequency-set -g performance"
-    until = ", which holds until the next start or change of power mode" if look.jetson else ""
-    because = f"the clock of the {what.split()[0]} is free to move"
-    return finding("clocks", WARN, f"{what} between {span} MHz{more}", f"sudo {tool}{until}", because=because)
+    advice = f"clocks: lock in the board's file, or by hand: sudo {tool}"
+    span = f"{what} free between {min(low) / mega:.0f} and {max(high) / mega:.0f} MHz{names}"
+    return finding("clocks", WARN, span, advice, because=f"the {what}'s clock is free to move")
 
 
 def sudo(look: Look) -> Iterator[Finding]:

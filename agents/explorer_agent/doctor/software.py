@@ -26,7 +26,7 @@ def runtimes(look: Look) -> Iterator[Finding]:
     for name, facts in found.items():
         if facts["available"]:
             precisions = [precision for precision, why_not in facts["precisions"].items() if not why_not]
-            yield finding("runtime", OK, f"{name} {facts['version']}: {', '.join(precisions)}")
+            yield finding("runtime", OK, f"{name} {facts['version'].partition('-')[0]}: {', '.join(precisions)}")
         else:
             yield finding("runtime", NOTE, f"{name}: {facts['why_not']}")
     if not any(facts["available"] for facts in found.values()):
@@ -46,8 +46,7 @@ def nvidia(look: Look) -> Iterator[Finding]:
     else:
         yield finding("cuda", NOTE, "not found below /usr/local/cuda", missing)
     tensorrt = ask_tensorrt(look.python)
-    yield _tensorrt(tensorrt, missing)
-    yield _trtexec(look.root)
+    yield _tensorrt(tensorrt, trtexec(look.root), missing)
     if look.jetson:
         yield _dla(jetson.dla_cores(look.root), tensorrt)
 
@@ -68,30 +67,30 @@ def ask_tensorrt(python: str) -> dict[str, Any]:
     return found if status == 0 else dict(found, why_not=told.splitlines()[-1] if told else f"it ended with {status}")
 
 
-def _tensorrt(found: dict[str, Any], missing: str) -> Finding:
+def trtexec(root: Path) -> str:
+    """Where TensorRT's command line is, by its usual places; empty when it is in none."""
+    places = ("usr/src/tensorrt/bin/trtexec", "usr/bin/trtexec", "usr/local/bin/trtexec")
+    return next((f"/{place}" for place in places if (root / place).exists()), "")
+
+
+def _tensorrt(found: dict[str, Any], tool: str, missing: str) -> Finding:
+    tool = f"trtexec is {tool}" if tool else "no trtexec"
     if "version" not in found:
-        return finding("tensorrt", NOTE, f"not usable by this Python: {found['why_not']}", missing)
+        return finding("tensorrt", NOTE, f"not usable by this Python ({found['why_not']}); {tool}", missing)
     if "why_not" in found:
-        return finding("tensorrt", WARN, f"{found['version']}, but it finds no GPU: {found['why_not']}")
-    return finding("tensorrt", OK, f"{found['version']}, NVIDIA's compiler for its GPU and DLA")
-
-
-def _trtexec(root: Path) -> Finding:
-    for place in ("usr/src/tensorrt/bin/trtexec", "usr/bin/trtexec", "usr/local/bin/trtexec"):
-        if (root / place).exists():
-            return finding("tensorrt", OK, f"its command line: /{place}")
-    return finding("tensorrt", NOTE, "trtexec, its command line, is not in /usr/src/tensorrt/bin or /usr/bin")
+        advice = "nvidia-smi or, on a Jetson, a restart shows whether the GPU is there"
+        return finding(
+            "tensorrt", WARN, f"{found['version']}, but it finds no GPU ({found['why_not']}); {tool}", advice
+        )
+    return finding("tensorrt", OK, f"{found['version']}, NVIDIA's compiler for its GPU and DLA; {tool}")
 
 
 def _dla(nodes: tuple[str, ...], tensorrt: dict[str, Any]) -> Finding:
     """How many, and who says so; the board's name says nothing: of one family some have two, some none."""
-    cores = tensorrt.get("dla")
-    if cores is None:
-        told = f"{len(nodes)} ({', '.join(nodes)})" if nodes else "none"
-        return finding(
-            "dla", OK if nodes else NOTE, f"{told}: told by the kernel's devices; TensorRT was not to be asked"
-        )
+    cores = tensorrt.get("dla", len(nodes))
     if cores != len(nodes):
-        found = f"TensorRT counts {cores} DLA cores, the kernel has {len(nodes)} devices"
-        return finding("dla", WARN, found, "after an update restart the board")
-    return finding("dla", OK if cores else NOTE, f"{cores or 'none'}: told by TensorRT and by the kernel's devices")
+        found = f"TensorRT counts {cores} DLA cores, the kernel has {len(nodes)} devices for them"
+        return finding("dla", WARN, found, "after an update of JetPack restart the board")
+    told = f"{cores} cores of NVIDIA's deep learning accelerator" if cores else "none on this board"
+    who = "TensorRT and the kernel's devices" if "dla" in tensorrt else "the kernel's devices, TensorRT could not say"
+    return finding("dla", OK if cores else NOTE, f"{told} (counted by {who})")
