@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,9 @@ from explorer.device import Built, Device
 from explorer.errors import ExplorerError, Infeasible, JobFailed
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
+from explorer.scale import Scale
 from explorer.space import Candidate
-from explorer.statistics import derive
+from explorer.statistics import Measurement, derive
 
 Metrics = dict[str, Metric]
 
@@ -33,6 +35,8 @@ class Bench:
     pipeline: Pipeline
     dataset: Dataset
     inputs: NDArray[Any]  # the dataset's evaluation inputs, read once
+    scale: Scale = field(default_factory=Scale)  # how the board's numbers are brought to the first board's
+    judging: threading.Lock = field(default_factory=threading.Lock)  # the dataset may be the user's: one at a time
 
     def quiet(self) -> AbstractContextManager[None]:
         """Nobody else computes on the measured machine while this lasts."""
@@ -52,13 +56,14 @@ class _Clock:
         self.times[name] = StageTime(time.perf_counter() - started, cached=False)
 
 
-def evaluate(candidate: Candidate, network: Done, bench: Bench) -> Evaluation:
+def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "") -> Evaluation:
     """Build one candidate, run it on the board, and say how good it is.
 
     Args:
         candidate: the point of the space.
         network: its compressed network.
         bench: the device, the data and what else all trials share.
+        once: a name for this trial; what the board has measured under it is not measured again.
 
     Raises:
         Infeasible: the device cannot run it, or it breaks a constraint; what was measured until then is kept.
@@ -67,19 +72,38 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench) -> Evaluation:
     """
     clock, deployment = _Clock(dict(network.times)), candidate.deployment
     built = _build(network, deployment, bench, clock)
-    with clock.step("measure"), bench.quiet():
-        measurement = bench.device.measure(built, deployment, bench.experiment.measure.to_json(), inputs=bench.inputs)
+    measurement = _measure(built, deployment, bench, clock, once)
     metrics, estimated, flags = derive(measurement, batch=int(deployment.get("batch", 1)))
+    metrics, scaled = bench.scale.apply(metrics)
     metrics |= _sizes(built, network)
-    evaluation = Evaluation(metrics, estimated, (), clock.times, _artifacts(network, built), flags, measurement.raw)
+    evaluation = Evaluation(
+        metrics,
+        estimated,
+        stages=clock.times,
+        artifacts=_artifacts(network, built),
+        flags=(*flags, *bench.scale.doubts),
+        scaled=scaled,
+        raw=measurement.raw,
+    )
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
     with clock.step("infer"):
         outputs = bench.device.infer(built, deployment, bench.inputs)
-    with clock.step("score"):
+    with clock.step("score"), bench.judging:
         metrics |= _score(bench.dataset, outputs)
     _keep(bench.experiment.constraints, evaluation)
     _complete(bench.experiment, metrics)
     return evaluation
+
+
+def measured(candidate: Candidate, network: Done, bench: Bench) -> Metrics:
+    """What a candidate yields of time and energy alone, measured anew and as the board gives it.
+
+    Raises:
+        Infeasible, JobFailed, DeviceLost: as for `evaluate`.
+    """
+    clock, deployment = _Clock(), candidate.deployment
+    built = _build(network, deployment, bench, clock)
+    return derive(_measure(built, deployment, bench, clock), batch=int(deployment.get("batch", 1)))[0]
 
 
 def violations(constraints: tuple[Constraint, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
@@ -88,9 +112,16 @@ def violations(constraints: tuple[Constraint, ...], metrics: Mapping[str, Metric
 
 
 def _build(network: Done, deployment: dict[str, Any], bench: Bench, clock: _Clock) -> Built:
-    built = bench.device.build(bench.pipeline.artifacts.path(network.sha256), deployment)
+    source = bench.pipeline.artifacts.path(network.sha256)
+    built = bench.device.build(source, deployment, sha256=network.sha256)
     clock.times["build"] = StageTime(built.seconds, built.cached)
     return built
+
+
+def _measure(built: Built, deployment: dict[str, Any], bench: Bench, clock: _Clock, once: str = "") -> Measurement:
+    plan = bench.experiment.measure.to_json()
+    with clock.step("measure"), bench.quiet():
+        return bench.device.measure(built, deployment, plan, inputs=bench.inputs, once=once)
 
 
 def _score(dataset: Dataset, outputs: Any) -> Metrics:

@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,7 @@ class Pipeline:
     def __init__(self, artifacts: Artifacts, executor: Executor) -> None:
         self.artifacts = artifacts
         self._executor = executor
+        self._quiet = threading.Lock()
 
     def prepare(self, source: Stage | str) -> Future[Done]:
         """Begin to make a stage; what is in the cache, and a blob that needs no stage, is there at once."""
@@ -90,12 +92,13 @@ class Pipeline:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Nothing is computed inside this context."""
-        self._executor.pause()
-        try:
-            yield
-        finally:
-            self._executor.resume()
+        """Nothing is computed inside this context, and nobody else is in it."""
+        with self._quiet:
+            self._executor.pause()
+            try:
+                yield
+            finally:
+                self._executor.resume()
 
     def close(self) -> None:
         self._executor.close()

@@ -95,6 +95,8 @@ class Evaluation:
     stages: Mapping[str, StageTime] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)  # kind → sha256
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
+    # metric → by what it was multiplied to bring one board's numbers to the scale of the study's first board
+    scaled: Mapping[str, float] = field(default_factory=dict)
     raw: Mapping[str, Any] | None = field(
         default=None, repr=False, compare=False
     )  # the measurement as taken, kept beside
@@ -132,6 +134,7 @@ class Record:
             "estimated": list(e.estimated),
             "simulated": list(e.simulated),
             "flags": list(e.flags),
+            "scaled": {name: round(ratio, 6) for name, ratio in e.scaled.items()},
             "stages": {name: {"seconds": round(t.seconds, 4), "cached": t.cached} for name, t in e.stages.items()},
             "artifacts": dict(e.artifacts),
             "started": self.started,
@@ -158,6 +161,7 @@ class Record:
             stages={name: StageTime(s["seconds"], s["cached"]) for name, s in data["stages"].items()},
             artifacts=data["artifacts"],
             flags=tuple(data.get("flags", ())),
+            scaled=data.get("scaled", {}),
         )
         return cls(
             number=data["number"],

@@ -3,6 +3,8 @@
     results/<study>/
         study.json          what is explored and with what; written once
         trials.jsonl        one record a line: the truth
+        begun.jsonl         the number and the candidate of every trial that a board was asked for
+        boards.jsonl        of a fleet: what the common reference engine yielded on each board, whenever it was measured
         raw/0007.json.gz    the raw measurement of trial 7; written before its record
 
 A line counts once its newline is on the disk. Whatever follows the last newline is the torn tail of a write that was
@@ -11,6 +13,7 @@ killed: readers pass over it, and the next writer cuts it off.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gzip
 import json
@@ -28,6 +31,7 @@ from explorer.result import Objective, Record
 # The format of study.json. 1: first.
 STUDY_FORMAT = 1
 STUDY, TRIALS, RAW, LOCK = "study.json", "trials.jsonl", "raw", ".lock"
+BEGUN, BOARDS = "begun.jsonl", "boards.jsonl"
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,14 @@ def _records(path: Path) -> Iterator[Record]:
             raise BadInput(problem) from error
 
 
+def _whole_objects(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file of lines; what is torn or of another kind is passed over."""
+    for line in (path.read_bytes() if path.exists() else b"").split(b"\n"):
+        with contextlib.suppress(ValueError):
+            if isinstance(found := json.loads(line), dict):
+                yield found
+
+
 class Store:
     """The one writer of a results folder. Get it from `open_store`."""
 
@@ -116,6 +128,39 @@ class Store:
     @property
     def records(self) -> tuple[Record, ...]:
         return tuple(_records(self.folder / TRIALS))
+
+    @property
+    def boards(self) -> tuple[dict[str, Any], ...]:
+        """What `append_board` has written, the oldest first."""
+        return tuple(_whole_objects(self.folder / BOARDS))
+
+    def describe(self, study: Mapping[str, Any]) -> dict[str, Any]:
+        """Write ``study.json`` where there is none yet; what it holds."""
+        if not (self.folder / STUDY).exists():
+            stamped = {"format": STUDY_FORMAT, **study, "created": datetime.now(UTC).isoformat(timespec="microseconds")}
+            _write_whole(self.folder / STUDY, json.dumps(stamped, indent=2).encode() + b"\n")
+        return read_study(self.folder)
+
+    def begin(self, number: int, params: Mapping[str, Any]) -> None:
+        """Note that a board is about to be asked for a trial.
+
+        Not fsynced: a host that dies leaves it to the kernel, and one that loses power only measures once more.
+        """
+        with (self.folder / BEGUN).open("ab") as file:
+            file.write(_line({"number": number, "params": dict(params)}))
+
+    def unfinished(self) -> dict[int, Mapping[str, Any]]:
+        """Parameters of the trials that were begun and never recorded, by number."""
+        done = {record.number for record in self.records}
+        begun = {line["number"]: line["params"] for line in _whole_objects(self.folder / BEGUN)}
+        return {number: begun[number] for number in sorted(begun) if number not in done}
+
+    def append_board(self, line: Mapping[str, Any]) -> None:
+        """Write what a board yielded with the reference engine; it is on the disk when this returns."""
+        with (self.folder / BOARDS).open("ab") as file:
+            file.write(_line(line))
+            file.flush()
+            os.fsync(file.fileno())
 
     def append(self, record: Record, *, raw: Mapping[str, Any] | None = None) -> None:
         """Write the record, and its raw measurement before it; both are on the disk when this returns."""
@@ -129,8 +174,8 @@ class Store:
 
 
 @contextmanager
-def open_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
-    """Open `folder` for writing, making it if need be; `study` is written to ``study.json`` where there is none yet.
+def open_store(folder: Path, study: Mapping[str, Any] | None = None) -> Iterator[Store]:
+    """Open `folder` for writing, making it if need be; a `study` is described there as by `Store.describe`.
 
     Raises:
         BadInput: the folder cannot be written, or another run writes to it.
@@ -142,11 +187,10 @@ def open_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
         raise BadInput(_unwritable(folder, error)) from error
     with lock:
         _hold(lock, folder)
-        if not (folder / STUDY).exists():
-            stamped = {"format": STUDY_FORMAT, **study, "created": datetime.now(UTC).isoformat(timespec="seconds")}
-            _write_whole(folder / STUDY, json.dumps(stamped, indent=2).encode() + b"\n")
         store = Store(folder)
         try:
+            if study is not None:
+                store.describe(study)
             yield store
         finally:
             store.close()

@@ -197,10 +197,11 @@ def test_a_device_that_dies_is_connected_again_and_nothing_is_lost(place: Place)
 def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import explorer.study as study
+    import explorer.duties as duties
+    import explorer.member as member
 
-    monkeypatch.setattr(study, "BACK_OFF_S", (0.0, 0.0))
-    connect = study.connect
+    monkeypatch.setattr(member, "BACK_OFF_S", (0.0,))
+    connect = duties.connect
 
     def stillborn(*args: object, **kwargs: object) -> object:
         device = connect(*args, **kwargs)  # type: ignore[arg-type]
@@ -208,19 +209,20 @@ def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
             device.close()
         return device
 
-    monkeypatch.setattr(study, "connect", stillborn)
+    monkeypatch.setattr(duties, "connect", stillborn)
 
     def kill(turn: int) -> None:
         if turn == 3:
             for process in agents(place):
                 process.kill()
 
-    with pytest.raises(NoDevice, match="lost 3 times in a row; the study is saved"):
+    with pytest.raises(NoDevice, match="finished nothing between"):
         place.run(watching=Watching(on_trial=kill))
     assert len(place.records) == 2
-    monkeypatch.setattr(study, "connect", connect)
+    monkeypatch.setattr(duties, "connect", connect)
     place.run()
     assert len(keys(place.records)) == 8
+    assert {r.state for r in place.records} == {"complete"}
 
 
 def test_another_experiment_in_the_folder_is_refused_with_the_difference(place: Place) -> None:

@@ -12,7 +12,6 @@ from explorer.artifacts import sha256_of
 from explorer.result import Constraint, Objective
 from explorer.space import Space
 
-
 # Of the device options those that change results; the others say how a board is reached and waited for.
 _TELLING = ("meter", "plugins", "runtimes", "clocks")
 

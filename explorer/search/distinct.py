@@ -51,6 +51,11 @@ class Grid:
         if row is not None:
             self._free[row] = False
 
+    def untried(self, params: Mapping[str, Any]) -> Candidate | None:
+        """The candidate of these parameters, if the space holds it and it is not taken."""
+        row = self._row.get(tuple(self._levels_of(params))) if set(params) == set(self.axes) else None
+        return self.candidates[row] if row is not None and self._free[row] else None
+
     def is_free(self, asked: Mapping[str, Any]) -> bool:
         """Whether the sampler's answer is a candidate of the space that nobody has tried."""
         row = self._row.get(tuple(self._levels_asked(asked)))

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from explorer.result import Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
-from explorer.space import Candidate, Space
+from explorer.space import Candidate, Params, Space
 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
@@ -58,13 +58,22 @@ class Search:
         """How many candidates nobody has tried or is trying."""
         return self._grid.free_count
 
-    def ask(self) -> Candidate | None:
-        """The next candidate, never one asked or told before; None when the space is exhausted."""
+    def ask(self, wanted: Candidate | None = None) -> Candidate | None:
+        """The next candidate, never one asked or told before; None when the space is exhausted.
+
+        Several may be asked for before the first is told. TPE takes those that are under way for bad ones (its constant
+        liar), and so looks elsewhere meanwhile; the other samplers look at finished ones alone.
+
+        Args:
+            wanted: have the sampler take this one, which an earlier run has begun, for its own proposal.
+        """
         if not self.left:
             return None
-        if self._first:
-            self._first = False
-            self._study.enqueue_trial(self._grid.asked(baseline(self._grid.candidates)))
+        if self._first and wanted is None:
+            wanted = baseline(self._grid.candidates)
+        self._first = False
+        if wanted is not None:
+            self._study.enqueue_trial(self._grid.asked(wanted))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             trial = self._study.ask(self._sampler.distributions)
@@ -72,6 +81,10 @@ class Search:
         self._grid.take(candidate.params)
         self._asked[candidate.key] = trial
         return candidate
+
+    def proposal(self, params: Params) -> Candidate | None:
+        """The candidate of these parameters, if the space holds it and nobody has tried it."""
+        return self._grid.untried(params)
 
     def tell(self, candidate: Candidate, record: Record) -> None:
         """Let the sampler learn from a record of a candidate it proposed."""

@@ -1,0 +1,205 @@
+"""One board of a fleet: a thread that evaluates what it is handed, and brings the board back when it is lost.
+
+    connect ──► alike? ──► reference ──► Joined ──► turn, turn, … ──► Lost ──► back-off ──► connect …
+                                                                                   └ patience over ──► Left
+
+It decides nothing about candidates: whatever happens becomes an event for the study's thread, which alone writes
+records and speaks with the sampler.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from explorer.device import Device
+from explorer.duties import Duties, Turn
+from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
+from explorer.result import Evaluation
+from explorer.scale import Metrics, Scale
+
+# Seconds to wait before a lost board is tried again; the last for every further time.
+BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+CLOSING_S = 5.0  # for a board's thread to see that it is over
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A board is ready; `reference` is None where boards are not compared, and empty where it could not be had."""
+
+    member: Member
+    reference: Metrics | None
+    after_s: float = 0.0  # it was away so long
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A turn has come to an end on a board."""
+
+    member: Member
+    turn: Turn
+    ending: Evaluation | Infeasible | JobFailed
+    started: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A board went away, with a turn or between turns; it is being tried again if it may mend itself."""
+
+    member: Member
+    turn: Turn | None
+    loss: DeviceLost
+
+
+@dataclass(frozen=True)
+class Left:
+    """A board will not come back in this run."""
+
+    member: Member
+    why: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something worth a line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Broke:
+    """A board's thread met what nobody foresaw: the run cannot go on."""
+
+    error: BaseException
+
+
+Event = Joined | Finished | Lost | Left | Said | Broke
+
+
+@dataclass(eq=False)
+class Member:
+    """A board and its thread. `hand`, `dismiss` and `wait` are for the study's thread.
+
+    Attributes:
+        spec: what it is reached by, and its name in records.
+        patience_s: how long it is tried again after it was lost.
+        scale: how its metrics are brought to the first board's; set by the study's thread before it is handed a turn.
+    """
+
+    spec: str
+    duties: Duties
+    tell: Callable[[Event], None]
+    patience_s: float
+    device: Device | None = None  # the latest connection; a lost one still knows what the board can do
+    scale: Scale = field(default_factory=Scale)
+    _turns: queue.SimpleQueue[Turn | None] = field(default_factory=queue.SimpleQueue)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self, *, absent: str = "") -> None:
+        """Begin; `absent` says why a first attempt did not reach the board, which is then tried again."""
+        self._thread = threading.Thread(target=self._live, args=(absent,), name=f"board {self.spec}", daemon=True)
+        self._thread.start()
+
+    def hand(self, turn: Turn) -> None:
+        """Have the board evaluate `turn`; it must have none under way."""
+        self._turns.put(turn)
+
+    def dismiss(self) -> None:
+        """Use the board no more; whatever its thread is waiting for ends."""
+        self._over.set()
+        self._turns.put(None)
+        if self.device is not None:
+            self.device.close()
+
+    def wait(self) -> None:
+        """Wait a while for the end of a dismissed board's thread; one that is connecting ends by itself, later."""
+        if self._thread is not None:
+            self._thread.join(CLOSING_S)
+
+    def _live(self, absent: str) -> None:
+        try:
+            for after_s in self._connections(absent):
+                self._serve(after_s)
+        except BadInput as error:
+            self._report(Left(self, str(error)))
+        except Exception as error:  # noqa: BLE001  whatever it is, the study's thread raises it
+            self._report(Broke(error))
+
+    def _connections(self, absent: str) -> Iterator[float]:
+        """Yield each time the board is connected, with how long it was away; end when it is given up."""
+        if not absent:
+            yield 0.0
+        while not self._over.is_set():
+            away = time.monotonic()
+            why = self._reconnected(absent, until=away + self.patience_s)
+            if why:
+                self._report(Left(self, why))
+                return
+            yield time.monotonic() - away
+
+    def _reconnected(self, why: str, *, until: float) -> str:
+        """Try again until `until`; empty when the board is back, else the last reason why not."""
+        for pause in itertools.chain(BACK_OFF_S, itertools.repeat(BACK_OFF_S[-1])):
+            if self._over.wait(min(pause, max(0.0, until - time.monotonic()))):
+                return "closed"
+            try:
+                self._connect()
+            except (NoDevice, DeviceLost) as error:
+                why = str(error)
+            else:
+                return ""
+            if time.monotonic() >= until:
+                return f"{why}\n(tried for {self.patience_s:.0f} s)"
+        raise AssertionError  # the pauses never end
+
+    def _connect(self) -> None:
+        if self.device is not None:
+            self.device.close()
+        self.device = self.duties.connect(self.spec)
+        if self._over.is_set():  # closed while it was connecting: nobody else knows of this connection
+            self.device.close()
+
+    def _serve(self, after_s: float) -> None:
+        """Evaluate what is handed over until the board is lost; one that cannot mend itself is not tried again."""
+        turn = None
+        try:
+            self._report(Joined(self, self._reference(), after_s))
+            while (turn := self._turns.get()) is not None:
+                self._report(self._finished(turn))
+        except DeviceLost as loss:
+            self._report(Lost(self, turn, loss))
+            if not loss.mends_itself:
+                self._over.set()
+                self.tell(Left(self, str(loss)))
+
+    def _reference(self) -> Metrics | None:
+        assert self.device is not None
+        for last in (False, True):
+            try:
+                return self.duties.reference(self.device)
+            except (Infeasible, JobFailed) as error:
+                if last:
+                    self._report(Said(f"{self.spec}: no reference, its numbers are taken as they are: {error}"))
+        return {}
+
+    def _finished(self, turn: Turn) -> Finished:
+        assert self.device is not None
+        started, clock = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
+        ending: Evaluation | Infeasible | JobFailed
+        try:
+            ending = self.duties.evaluate(self.device, turn, self.scale)
+        except (Infeasible, JobFailed) as verdict:
+            ending = verdict
+        return Finished(self, turn, ending, started, time.monotonic() - clock)
+
+    def _report(self, event: Event) -> None:
+        """Tell the study's thread, unless it has closed this board: then nobody listens any more."""
+        if not self._over.is_set():
+            self.tell(event)

@@ -1,0 +1,89 @@
+"""Equal boards are never quite equal: each is measured against its own reference engine, and brought to one scale.
+
+    first board    reference 10.0 ± 0.1 ms ─────────── the scale of the study
+    second board   reference 10.9 ± 0.1 ms ── apart ─► its times are multiplied by 10.0 / 10.9, less sure by both ±
+    third board    reference 10.1 ± 0.1 ms ── overlap ─ taken as they are
+
+Only metrics of time and of energy are brought to scale; the raw measurement stays as it was taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from explorer.result import Metric
+
+Metrics = Mapping[str, Metric]
+
+# What depends on how fast a board is and on what it draws. A tail that the reference has too few samples for goes with
+# the median.
+SCALED = ("latency_ms", "throughput_ips", "energy_mj", "energy_net_mj", "power_w")
+_GO_WITH = {"latency_p90_ms": "latency_ms", "latency_p99_ms": "latency_ms"}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What a metric is multiplied by, and the half-width of its 95 % interval as a share of it."""
+
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How one board's metrics are brought to the first board's; without a ratio a metric is taken as it is.
+
+    Attributes:
+        ratios: by metric.
+        unknown: the board has no reference to compare.
+    """
+
+    ratios: Mapping[str, Ratio] = field(default_factory=dict)
+    unknown: bool = False
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Flags for whatever is measured on this board."""
+        return ("no-reference",) if self.unknown else ()
+
+    def apply(self, metrics: Metrics) -> tuple[dict[str, Metric], dict[str, float]]:
+        """The metrics on the first board's scale, and by what each was multiplied that was."""
+        scaled = {name: ratio for name in metrics if (ratio := self.ratios.get(_GO_WITH.get(name, name)))}
+        moved = {name: _multiplied(metrics[name], ratio) for name, ratio in scaled.items()}
+        return {**metrics, **moved}, {name: ratio.value for name, ratio in scaled.items()}
+
+
+def scale_of(reference: Metrics, *, first: Metrics) -> Scale:
+    """The scale of a board whose reference engine yielded `reference`, where the first board's yielded `first`."""
+    both = [name for name in SCALED if name in reference and name in first]
+    return Scale({name: _ratio(reference[name], first[name]) for name in both if _apart(reference[name], first[name])})
+
+
+def _apart(one: Metric, other: Metric) -> bool:
+    """Whether two intervals do not overlap; values without an interval, or that are no share of another, never are."""
+    if None in (one.low, one.high, other.low, other.high) or one.value <= 0 or other.value <= 0:
+        return False
+    return bool(one.high < other.low or other.high < one.low)  # type: ignore[operator]  # None was excluded
+
+
+def _ratio(own: Metric, first: Metric) -> Ratio:
+    return Ratio(first.value / own.value, math.hypot(_share(first), _share(own)))
+
+
+def _share(metric: Metric) -> float:
+    """The wider half of the interval as a share of the value."""
+    low, high = metric.low, metric.high
+    assert low is not None
+    assert high is not None
+    return max(high - metric.value, metric.value - low) / metric.value
+
+
+def _multiplied(metric: Metric, ratio: Ratio) -> Metric:
+    """The product; its halves widen by the ratio's, as those of independent errors do (first order)."""
+    value, unsure = metric.value * ratio.value, metric.value * ratio.value * ratio.share
+    if metric.low is None or metric.high is None:
+        return Metric(value, value - abs(unsure), value + abs(unsure))
+    below, above = ((metric.value - metric.low) * ratio.value, (metric.high - metric.value) * ratio.value)
+    return Metric(value, value - math.hypot(below, unsure), value + math.hypot(above, unsure))
