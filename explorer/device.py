@@ -136,6 +136,15 @@ class Device:
         words: dict[str, Any] = {"source": blob.sha256, "deployment": dict(deployment), "timeout_s": timeout_s}
         return self._ask("build", blob, replies.built, **words)
 
+    def send(self, source: Path, *, sha256: str | None = None) -> None:
+        """Have the file `source` on the device: what is there already is not sent again.
+
+        Raises:
+            JobFailed: it was refused.
+            DeviceLost: the device went away, or has no room left.
+        """
+        self._ask("has", _file(source, sha256 or sha256_of(source)), _heard, sha256=[])
+
     def measure(
         self,
         built: Built,
