@@ -1,4 +1,4 @@
-"""``python3 explorer-agent.pyz serve``: what runs on the board."""
+"""``python3 explorer-agent.pyz serve``: what runs on the board; ``restore``: what puts it back after a kill."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ def main(arguments: list[str] | None = None) -> int:
         prog="explorer-agent", description="Build, measure and run networks on this device for an explorer host."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _options_of_serve(commands.add_parser("serve", help="serve one host on stdin and stdout"))
-    return _serve(parser.parse_args(arguments))
+    serve = commands.add_parser("serve", help="serve one host on stdin and stdout")
+    restore = commands.add_parser("restore", help="put back the board's settings that an agent which was killed left")
+    for command in (serve, restore):
+        home = Path.home() / ".cache/explorer-agent"
+        command.add_argument("--home", type=Path, default=home, help="where engines and replies are kept")
+        command.add_argument(
+            "--root", type=Path, default=Path("/"), help=argparse.SUPPRESS
+        )  # another board's, in tests
+    _options_of_serve(serve)
+    given = parser.parse_args(arguments)
+    return _serve(given) if given.command == "serve" else _restore(given)
 
 
 def _options_of_serve(serve: argparse.ArgumentParser) -> None:
-    home = Path.home() / ".cache/explorer-agent"
     say = serve.add_argument
-    say("--home", type=Path, default=home, help="where engines and replies are kept")
     say("--plugin", action="append", default=[], metavar="MODULE", help="a module with RUNTIMES or METERS of its own")
     say("--runtime", action="append", default=[], metavar="NAME", help="only this runtime; may be repeated")
     say("--wait", type=float, default=5.0, metavar="S", help="how long to wait for the device when it is in use")
@@ -52,9 +59,16 @@ def _serve(given: argparse.Namespace) -> int:
         room_gb=given.room_gb,
         holder=given.holder,
         clocks=given.clocks,
+        root=given.root,
         agent_sha=own_sha256(),
     )
     return serve(settings)
+
+
+def _restore(given: argparse.Namespace) -> int:
+    from explorer_agent.clocks import restore
+
+    return restore(given.home.expanduser().resolve(), root=given.root)
 
 
 def own_sha256() -> str:

@@ -16,6 +16,7 @@ import time
 from types import FrameType
 
 from explorer_agent import plugins
+from explorer_agent.clocks import board_settings
 from explorer_agent.lock import Lock
 from explorer_agent.messages import BUSY, FAILED, AgentError
 from explorer_agent.session import Session, Settings
@@ -35,8 +36,9 @@ def serve(settings: Settings) -> int:
     try:
         plugins.load(**settings.chosen)
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _lock(settings, _Waiting(incoming, writer if settings.holder else None)):
-            Session(Reader(buffered), writer, link, settings).run()
+        board = board_settings(settings.home, clocks=settings.clocks, root=settings.root)
+        with _lock(settings, _Waiting(incoming, writer if settings.holder else None)), board as held:
+            Session(Reader(buffered), writer, link, settings, held).run()
     except EOFError:  # the host went away while it waited
         return 0
     except AgentError as error:

@@ -17,6 +17,7 @@ from typing import Any, Callable, Iterator
 
 from explorer_agent import board, disk, doctor, meters, plugins
 from explorer_agent.blobs import Blobs
+from explorer_agent.clocks import Held
 from explorer_agent.jobs import HEARTBEAT_S, Foreman
 from explorer_agent.messages import (
     FAILED,
@@ -35,6 +36,7 @@ from explorer_agent.wire import CHUNK, PROTOCOL, Frame, Message, ProtocolError, 
 from explorer_agent.work import Work
 
 LEASE_MOST_S = 86400.0
+HANG_S = 60.0  # this long after all that was to be waited for, the watchdog takes it that this process hangs
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,19 @@ class Settings:
     room_gb: float = 0.0  # 0: see `disk.room_bytes`
     holder: str = ""
     clocks: str = "leave"
+    root: Path = Path("/")  # whose clocks: another only in tests
     agent_sha: str = ""
 
 
 class Session:
     """What one host may ask, and what it is told."""
 
-    def __init__(self, reader: Reader, writer: Writer, link: Link, settings: Settings) -> None:
+    def __init__(self, reader: Reader, writer: Writer, link: Link, settings: Settings, held: Held) -> None:
         self._reader = reader
         self._writer = writer
         self._link = link
         self._settings = settings
+        self._held = held
         self._blobs = Blobs(settings.home, room_gb=settings.room_gb)
         self._foreman = Foreman(settings.chosen, self._send, home=settings.home)
         self._work = Work(settings.home, self._blobs, self._foreman, say=self._send, gone=lambda: bool(link.why))
@@ -80,6 +84,7 @@ class Session:
             runtimes=self._foreman.runtimes,
             meters=meters.describe(),
             power_modes=[],
+            clocks=held.report,
             plugins=plugins.LOADED,
             requests=sorted(self._requests),
         )
@@ -171,9 +176,13 @@ class Session:
         self._link.lease_s = seconds
 
     def _pulse(self) -> None:
-        """Tell the host that a file is still being written or hashed; jobs have a pulse of their own."""
+        """Tell the host that a file is still being written or hashed (jobs have a pulse of their own), and the watchdog
+        that the host is there.
+        """
         before = None
         while not self._link.why:
+            if self._link.left_s() != 0.0:
+                self._held.at_most(self._settings.linger_s + HANG_S)
             time.sleep(HEARTBEAT_S)
             now = self._answering
             if now is not None and now == before:
