@@ -138,6 +138,14 @@ class Scene:
         except subprocess.TimeoutExpired:
             raise Hung(f"the study still runs after {within_s:.0f} s:\n{self.said()}") from None
 
+    def goes_on(self, process: subprocess.Popen[bytes], *, within_s: float = PATIENCE_S) -> str:
+        """Have the study end by itself, with nothing lost, doubled or blamed; what it said."""
+        code = self.ends(process, within_s=within_s)
+        verdict = self.judge()
+        assert code == 0, self.said()
+        assert verdict, f"{verdict}\n{self.said()}"
+        return self.said()
+
     def said(self) -> str:
         path = self.folder / "said"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -175,6 +183,10 @@ class Scene:
         path = self.home.parent / "ledger.jsonl"
         return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
+    def executions(self, what: str, *, batch: int) -> list[dict[str, Any]]:
+        """How often this happened to a candidate."""
+        return [line for line in self.ledger() if (line["what"], line["batch"]) == (what, batch)]
+
     def agents(self) -> list[psutil.Process]:
         """The agents that serve this home, their nurseries not."""
         return [p for p in psutil.process_iter() if str(self.home) in (words := _words(p)) and "serve" in words]
@@ -211,7 +223,7 @@ class Scene:
         """Of a study that has ended."""
         records, kept = self.records(), set(self._kept())
         made_of = Counter(self._executions(records))
-        numbers = [record["number"] for record in records]
+        numbers = sorted(record["number"] for record in records)
         params = Counter(json.dumps(record["params"], sort_keys=True) for record in records)
         doubled = [f"{name} makes {count} records" for name, count in made_of.items() if count > 1]
         doubled += [f"{name} has {count} records" for name, count in params.items() if count > 1]
@@ -233,6 +245,11 @@ class Scene:
             path = self.folder / "results" / STUDY / "raw" / f"{record['number']:04d}.json.gz"
             if path.exists():
                 yield json.loads(gzip.decompress(path.read_bytes()))["header"]["meter"]["execution"]
+
+
+def names(said: str, *words: str) -> bool:
+    """Whether one line of what was said holds all these words: board, job, cause."""
+    return any(all(word in line for word in words) for line in said.splitlines())
 
 
 def kill_host(process: subprocess.Popen[bytes]) -> None:
