@@ -21,12 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve one host on stdin and stdout")
     restore = commands.add_parser("restore", help="put back the board's settings that an agent which was killed left")
+    home, unsaid = Path.home() / ".cache/explorer-agent", argparse.SUPPRESS
     for command in (serve, restore):
-        home = Path.home() / ".cache/explorer-agent"
         command.add_argument("--home", type=Path, default=home, help="where engines and replies are kept")
-        command.add_argument(
-            "--root", type=Path, default=Path("/"), help=argparse.SUPPRESS
-        )  # another board's, in tests
+        command.add_argument("--root", type=Path, default=Path("/"), help=unsaid)  # another board's, in tests
     _options_of_serve(serve)
     given = parser.parse_args(arguments)
     return _serve(given) if given.command == "serve" else _restore(given)
