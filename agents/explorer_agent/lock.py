@@ -22,7 +22,7 @@ from typing import Any, Callable
 
 from explorer_agent.messages import BUSY, AgentError
 
-GRACE_S = 15.0  # beyond what an agent promised: to end a nursery, to write a reply to a slow disk
+GRACE_S = 30.0  # beyond what an agent promised: to end a nursery, to write a reply to a slow disk, to set clocks
 _LOOK_S = 0.05
 
 
