@@ -181,8 +181,6 @@ class Line:
             while (frame := reader.read()) is not None:
                 self._arrive((replies.clean(frame.message), self._whole(frame)))
             self._arrive("its stream ended")
-        except RecursionError:
-            self._arrive("what it says is nested too deeply")
         except (ProtocolError, OSError, ValueError) as error:  # ValueError: closed under our eyes
             self._arrive(replies.clean_text(str(error)))
 

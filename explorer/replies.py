@@ -23,11 +23,14 @@ from numpy.typing import NDArray
 from explorer.statistics import Measurement
 from explorer_agent.wire import Message, ProtocolError
 
-OUTPUT_BYTES = 2 << 30  # all outputs of one network on one data set, unpacked
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # A terminal would obey them, and neither it nor a file takes half a surrogate pair.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_HEADERS: dict[Any, Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 _WINDOWS = ("window_start_s", "window_end_s", "window_count", "window_cpu_s")
 
 
@@ -178,19 +181,19 @@ def _power(taken: Measurement) -> None:
 
 
 def outputs(_: Message, body: bytes, *, count: int) -> dict[str, NDArray[Any]]:
-    """The arrays in the .npz `body`, each with a row for each of `count` samples. Plain numbers only, and of the very
-    size that the file has: its headers are not believed.
+    """The arrays in the .npz `body`, each with a row for each of `count` samples. Plain numbers, not compressed, of the
+    very size that the file has: its headers are not believed, and nothing grows when it is unpacked.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            _must(sum(member.file_size for member in archive.infolist()) <= OUTPUT_BYTES, "too large", "infer")
-            found = {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
+            members = archive.infolist()
+            _must(sum(member.file_size for member in members) <= len(body), "the outputs lie about their size", "infer")
+            found = {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except ProtocolError:
         raise
     except Exception as error:  # a dozen kinds come out of zipfile and numpy for such bytes
-        raise ProtocolError(
-            f"infer: the outputs are no .npz of plain arrays: {type(error).__name__}: {error}"
-        ) from error
+        why = f"{type(error).__name__}: {error}"
+        raise ProtocolError(f"infer: the outputs are no .npz of plain arrays: {why}") from error
     _must(bool(found), "no outputs", "infer")
     for name, array in found.items():
         _must(array.shape[:1] == (count,), f"{_shown(name)} of shape {array.shape} for {count} samples", "infer")
@@ -198,15 +201,16 @@ def outputs(_: Message, body: bytes, *, count: int) -> dict[str, NDArray[Any]]:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    name = _shown(member.filename)
+    _must(member.compress_type == zipfile.ZIP_STORED, f"{name} is compressed: numpy.savez does not", "infer")
     with archive.open(member) as file:
-        headers: dict[tuple[int, int], Callable[..., Any]] = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        shape, by_columns, dtype = headers[np.lib.format.read_magic(file)](file)
-        _must(dtype.kind in "biuf" and not dtype.hasobject, f"{_shown(member.filename)} holds {dtype}", "infer")
+        read_header = _HEADERS.get(np.lib.format.read_magic(file))
+        if read_header is None:
+            raise ProtocolError(f"infer: {name} is of an unknown version of .npy")
+        shape, by_columns, dtype = read_header(file)
+        _must(dtype.kind in "biuf", f"{name} holds {dtype}, not plain numbers", "infer")
         expected = math.prod(shape) * dtype.itemsize
-        _must(file.tell() + expected == member.file_size, f"{_shown(member.filename)} lies about its size", "infer")
+        _must(file.tell() + expected == member.file_size, f"{name} lies about its size", "infer")
         data = np.frombuffer(file.read(expected), dtype)
     return data.reshape(shape, order="F" if by_columns else "C")
 

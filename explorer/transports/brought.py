@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from explorer.errors import BadInput, Problem
 
@@ -41,7 +42,7 @@ class Brought:
 NOTHING = Brought()
 
 
-def bring(plugins: Sequence[str], *, folders: Iterable[Path]) -> Brought:
+def bring(plugins: Sequence[Any], *, folders: Iterable[Path]) -> Brought:
     """Find the modules `plugins` in `folders`, and read them.
 
     Args:
