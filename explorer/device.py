@@ -56,6 +56,7 @@ class Device:
         capabilities: what the board is and can do, as it said in its hello.
         fingerprint: equal for boards that one engine and one front are true of.
         agent_sha: sha256 of all code that measures there.
+        hello_s: seconds that its agent took to begin.
         shares_host: whether measuring and compressing use the same processor.
     """
 
@@ -86,7 +87,9 @@ class Device:
         self._line = Line(name, transport, on_note=note)
         self._sent: set[str] = set()
         self._last_inputs: tuple[weakref.ref[NDArray[Any]], _Blob] | None = None
+        started = time.perf_counter()
         hello = self._line.hello()
+        self.hello_s = time.perf_counter() - started
         self.agent_sha = str(hello.get("agent_sha", ""))
         try:
             self.capabilities: Mapping[str, Any] = replies.capabilities(hello)
@@ -217,8 +220,9 @@ class Device:
 
     def upload_s(self, size: int) -> float:
         """Seconds that `size` random bytes take to get there; nothing of them is kept."""
+        data = os.urandom(size)
         started = time.perf_counter()
-        self._ask("has", None, _heard, body=os.urandom(size), sha256=[])
+        self._ask("has", None, _heard, body=data, sha256=[])
         self._ask("has", None, _heard, sha256=[])  # answered when the bytes have been read
         return time.perf_counter() - started
 

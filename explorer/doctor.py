@@ -7,7 +7,11 @@ connect ──► timed from here: reach, request, transfer
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+import shlex
+import socket
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,7 +105,7 @@ def report_on(spec: str, *, format: str) -> None:
     except (NoDevice, DeviceLost) as error:
         if format == "json":
             print(json.dumps({"device": spec, "usable": False, "verdict": str(error), "findings": []}, indent=2))
-        raise NoDevice(f"no device: {error}") from error
+        raise NoDevice(_mending(spec, str(error))) from error
     if format == "json":
         print(as_json(examination))
     else:
@@ -119,7 +123,8 @@ def examine(spec: str) -> Examination:
         DeviceLost: it went away meanwhile.
     """
     started = time.perf_counter()
-    with connect(spec, cache=cache_root()) as device:
+    holder = f"{getpass.getuser()}@{socket.gethostname()}, explorer agent check, process {os.getpid()}"
+    with connect(spec, cache=cache_root(), holder=holder) as device:  # a name of its own: it takes over from nobody
         reached_s = time.perf_counter() - started
         return Examination(spec, (*_way(device, reached_s), *_told(device)))
 
@@ -154,7 +159,8 @@ def page(examination: Examination) -> Text:
 
 
 def _way(device: Device, reached_s: float) -> Iterator[Finding]:
-    yield Finding("reached", "ok", f"in {reached_s:.1f} s, from nothing to the agent's first word")
+    begun = f"of which {device.hello_s:.1f} s are the agent's start"
+    yield Finding("reached", "ok", f"in {reached_s:.1f} s, {begun}")
     trip_ms = device.round_trip_s() * 1e3
     slow = trip_ms > SLOW_REQUEST_MS
     advice = "a cable, or a better place for the antenna" if slow else ""
@@ -162,6 +168,16 @@ def _way(device: Device, reached_s: float) -> Iterator[Finding]:
     speed_mb_s = _upload_mb_s(device)
     yield Finding("transfer", "ok", f"{speed_mb_s:.3g} MB/s to the device: 100 MB take {_seconds(100 / speed_mb_s)}")
     yield Finding("agent", "ok", f"sha256 {device.agent_sha[:16]}… of all code that measures there")
+
+
+def _mending(spec: str, words: str) -> str:
+    """An error in 80 columns, and what to try when it does not say so itself; commands stay in one piece."""
+    first, *more = words.splitlines()
+    if not more:
+        by_hand = f"try it by hand:  ssh {shlex.quote(spec)} python3 --version"
+        listed = "a board that you can ssh into is ssh://user@host; others:  explorer list devices"
+        more = [f"    {by_hand if spec.startswith('ssh://') else listed}"]
+    return "\n".join([textwrap.fill(first, WIDTH - len("error: "), break_on_hyphens=False), *more])
 
 
 def _upload_mb_s(device: Device) -> float:

@@ -6,7 +6,6 @@ Sources: NVIDIA's Jetson Linux developer guides for L4T 32 to 39, and the kernel
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +54,10 @@ def _module(compatible: list[str]) -> str:
 
 @dataclass(frozen=True)
 class PowerModes:
-    """What nvpmodel offers. Ids mean other things on other modules and JetPacks; names, and the file's sha256, tell."""
+    """What nvpmodel offers, by name: ids mean other things on other modules and JetPacks."""
 
     names: tuple[str, ...]
     current: str  # "" when it is not told
-    default: str
-    sha256: str
 
 
 def power_modes(root: Path = ROOT) -> PowerModes | None:
@@ -69,10 +66,8 @@ def power_modes(root: Path = ROOT) -> PowerModes | None:
     if conf is None:
         return None
     names = dict(re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", conf, re.MULTILINE))
-    default = re.search(r"<\s*PM_CONFIG\s+DEFAULT=(\d+)\s*>", conf)
     status = re.search(r"pmode:0*(\d+)", sysfs.text(root / "var/lib/nvpmodel/status") or "")
-    current, usual = (names.get(found.group(1), "") if found else "" for found in (status, default))
-    return PowerModes(tuple(names.values()), current, usual, hashlib.sha256(conf.encode("utf-8")).hexdigest())
+    return PowerModes(tuple(names.values()), names.get(status.group(1), "") if status else "")
 
 
 def gpu_load(root: Path = ROOT) -> float | None:

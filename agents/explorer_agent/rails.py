@@ -9,7 +9,6 @@ Sources: the Jetson product design guides and device trees; the INA3221 data she
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Sequence
@@ -109,11 +108,6 @@ def totals(found: Sequence[Rail]) -> list[Total]:
     """The rules that these rails allow, the default first; none for a board whose rails nobody has described."""
     names = {rail.name for rail in found}
     return [total for total in TOTALS if names.issuperset(total.rails)]
-
-
-def dla_rail(found: Sequence[Rail]) -> str:
-    """The rail that feeds the DLAs, among others; empty where none is known."""
-    return next((rail.name for rail in found if re.search(r"(^|_)CV$", rail.name)), "")
 
 
 def _iio(root: Path) -> list[Rail]:

@@ -105,10 +105,5 @@ def test_how_far_a_reading_lags(tmp_path: Path, name: str, seconds: float | None
         assert lag.seconds == (pytest.approx(seconds, rel=0.01) if seconds else None)
 
 
-def test_the_rail_that_feeds_the_dla(tmp_path: Path) -> None:
-    for name, rail in {"agx-orin": "VDD_CPU_CV", "orin-nx": "VDD_CPU_GPU_CV", "agx-xavier": "CV", "thor": ""}.items():
-        assert rails.dla_rail(rails.rails(boards.make(name, tmp_path / name).root)) == rail
-
-
 def test_a_machine_without_sensors_has_no_rails(tmp_path: Path) -> None:
     assert rails.rails(tmp_path) == rails.lags(tmp_path) == rails.totals([]) == []

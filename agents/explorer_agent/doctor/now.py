@@ -62,7 +62,7 @@ def desktop(look: Look) -> Iterator[Finding]:
 def others(look: Look) -> Iterator[Finding]:
     """Who else uses the processor and the GPU."""
     _wait(look)
-    spent = time.monotonic() - look.began
+    spent = max(time.monotonic() - look.began, 0.01)
     shares = {pid: (now - look.cpu_s[pid]) / spent for pid, now in cpu_seconds(look.root).items() if pid in look.cpu_s}
     total = sum(shares.values())
     if total > BUSY:
