@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Mapping
 
-from explorer_agent import jetson, sysfs
+from explorer_agent import clocks, jetson, sysfs
 
 ROOT = Path("/")
 
@@ -45,6 +45,7 @@ def state(root: Path = ROOT) -> dict[str, Any]:
         "memory_available_mb": memory_mb(root).get("MemAvailable"),
         "cpu_khz": sysfs.numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq") or None,
         "governors": governors(root) or None,
+        "clocks_free": clocks.loose(root),
         "temperature_c": zones.get(hottest(zones)),
         "busy_s": busy_s(root),
     }

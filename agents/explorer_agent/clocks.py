@@ -175,11 +175,17 @@ def found(root: Path = Path("/")) -> list[Domain]:
     return [domain for domain in domains if domain.low.exists() and domain.high.exists()]
 
 
+def loose(root: Path = Path("/")) -> list[str] | None:
+    """The clocks that are free to move; None where none can be seen."""
+    domains = found(root)
+    return [domain.name for domain in domains if not domain.locked()] if domains else None
+
+
 def _processors(folder: Path) -> Domain:
     name = folder.name if folder.name != "cpufreq" else folder.parent.name
     governor, choice = folder / "scaling_governor", folder / "scaling_available_governors"
     # "userspace" has been pinned by somebody, and would forget to what
-    settable = choice.exists() and "performance" in read(choice).split() and read(governor) != "userspace"
+    settable = "performance" in _now(choice).split() and _now(governor) != "userspace"
     return Domain(name, folder / "scaling_min_freq", folder / "scaling_max_freq", governor if settable else None)
 
 
@@ -187,12 +193,12 @@ def _outcome(domains: list[Domain], before: list[undo.Entry], failed: list[OSErr
     """What is so now, read back."""
     now = [_now(knob) for domain in domains for knob in domain.knobs]
     changed = ["{path}: {text} to {}".format(new, **old) for old, new in zip(before, now) if old["text"] != new]
-    loose = [domain.name for domain in domains if not domain.locked()]
-    words = ["not locked: " + ", ".join(loose)] if loose else []
+    free = [domain.name for domain in domains if not domain.locked()]
+    words = ["not locked: " + ", ".join(free)] if free else []
     why = "; ".join(dict.fromkeys(words + [str(error) for error in failed]))
-    if not loose and not failed:
+    if not free and not failed:
         return _report(LOCKED, "", changed)
-    if changed or len(loose) < len(domains):
+    if changed or len(free) < len(domains):
         return _report(PARTLY, why, changed)
     refused = any(isinstance(error, PermissionError) for error in failed)
     return _report(NOT_PERMITTED, f"{why}; {ADVICE}", []) if refused else _report(LEFT, why, [])
@@ -201,7 +207,7 @@ def _outcome(domains: list[Domain], before: list[undo.Entry], failed: list[OSErr
 def _now(knob: Path) -> str:
     try:
         return read(knob)
-    except OSError:  # a processor that was switched off meanwhile
+    except OSError:  # there is none, or its processor is switched off
         return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from explorer_agent import board as boards
 from explorer_agent.clocks import found
 
 from .tree import CPU, GPU, JETSON_CLOCKS, RAILGATE, Board, Holder, without_override
@@ -52,11 +53,13 @@ def test_locked_and_put_back(hold: Hold, board: Board, python: str) -> None:
     assert (report["state"], report["why"]) == ("locked", "")
     assert f"/{GPU}/min_freq: 306000000 to 1300500000" in report["changed"]
     assert len(report["changed"]) == 5
+    assert boards.state(board.root)["clocks_free"] == []
     assert {**before, **HELD} == {**before, **changes(board, before)}, (
         "to what the power mode allows, not to the chip's"
     )
     assert holder.close() == ""
     assert board.knobs() == before
+    assert boards.state(board.root)["clocks_free"] == ["policy0", "policy4", "17000000.gpu"]
 
 
 def test_each_clock_once_and_no_memory(board: Board) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .talk import Talk, family, gone
+from .talk import FAKE, Talk, family, gone
 from .tree import CPU, JETSON_CLOCKS, Board, Holder
 
 LOW = f"{CPU}/cpufreq/policy0/scaling_min_freq"
@@ -72,6 +72,16 @@ def test_closed_in_order(serve: Serve, board: Board, python: str) -> None:
 def test_agent_killed(serve: Serve, board: Board, python: str) -> None:
     before = board.knobs()
     serve(python=python).process.kill()
+    assert becomes(board, before)
+
+
+def test_agent_killed_amid_a_job(serve: Serve, board: Board) -> None:
+    """No process of a job holds on to the pipe that the watchdog listens to."""
+    before, talk = board.knobs(), serve()
+    talk.say("build", source=talk.script(do="hang"), deployment=FAKE)
+    while talk.hear()[0].get("kind") != "heartbeat":
+        pass
+    talk.process.kill()
     assert becomes(board, before)
 
 
@@ -196,7 +206,7 @@ def test_an_agent_that_stands_still_does_not_keep_a_board_hot(hold: Holder, boar
     hold.at_most(0.5)
     hold.process.send_signal(signal.SIGSTOP)
     deadline = time.monotonic() + 60
-    while board.get(LOW) == "2201600" and time.monotonic() < deadline:
+    while board.get(LOW) != "729600" and time.monotonic() < deadline:
         time.sleep(0.02)
     assert board.get(LOW) == "729600"
 
@@ -209,6 +219,6 @@ def test_an_agent_whose_watchdog_was_killed_gets_another(hold: Holder, board: Bo
     assert watchdogs(hold.process.pid) not in ([], [first])
     hold.process.kill()
     deadline = time.monotonic() + 60
-    while board.get(LOW) == "2201600" and time.monotonic() < deadline:
+    while board.get(LOW) != "729600" and time.monotonic() < deadline:
         time.sleep(0.02)
     assert board.get(LOW) == "729600"
