@@ -1,16 +1,21 @@
 """The agent as one file that any Python runs: a zip in which nothing depends on who made it, when and where, so that
 equal code has an equal sha256.
+
+It is stored, not deflated: compressors differ from machine to machine. Our own comments and docstrings stay at home
+instead; every line of code keeps its number, and the user's own modules every byte.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import os
 import shlex
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from explorer.errors import BadInput, Problem
@@ -28,9 +33,7 @@ def agent_folder() -> Path:
 
 
 def bundle_bytes(folder: Path | None = None, *, brought: Brought = NOTHING) -> bytes:
-    """The agent's sources as a zip, and the user's modules beside them; stored, not deflated, because compressors
-    differ from machine to machine.
-    """
+    """The agent's sources as a zip, and the user's modules beside them."""
     folder = folder or agent_folder()
     files = {"__main__.py": _MAIN, **_sources(folder), **brought.files}
     buffer = io.BytesIO()
@@ -74,10 +77,33 @@ def make_bundle(cache: Path, *, brought: Brought = NOTHING) -> tuple[Path, str]:
 def _sources(folder: Path) -> Mapping[str, bytes]:
     found = {path: path.relative_to(folder) for path in folder.rglob("*.py")}
     return {
-        f"explorer_agent/{below.as_posix()}": path.read_bytes()
+        f"explorer_agent/{below.as_posix()}": lean(path.read_text(encoding="utf-8")).encode("utf-8")
         for path, below in found.items()
         if not any(part.startswith(".") for part in below.parts)
     }
+
+
+@cache
+def lean(source: str) -> str:
+    """`source` without its docstrings and the lines that are all comment; what is left stands where it stood."""
+    lines, tree = source.rstrip("\n").split("\n"), ast.parse(source)
+    texts = [node for node in ast.walk(tree) if isinstance(node, (ast.JoinedStr, ast.Constant))]
+    inside = {line for text in texts for line in range(text.lineno, text.end_lineno or text.lineno)}
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith("#") and index not in inside:
+            lines[index] = ""
+    for first, last in _docstrings(tree):
+        lines[first - 1 : last] = [""] * (last - first + 1)
+    return "\n".join(lines) + "\n"
+
+
+def _docstrings(tree: ast.AST) -> Iterator[tuple[int, int]]:
+    """First and last line of each docstring that is not all its function or class has."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                yield first.lineno, first.end_lineno or first.lineno
 
 
 def _member(name: str) -> zipfile.ZipInfo:
