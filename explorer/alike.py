@@ -12,7 +12,16 @@ from typing import Any
 Capabilities = Mapping[str, Any]
 
 # What an engine and its time depend on, by its name in a hello.
-_FACTS = {"cpu": "processor", "machine": "architecture", "cores": "cores", "power_modes": "power modes"}
+_FACTS = {
+    "model": "model",
+    "module": "module",
+    "soc": "chip",
+    "cpu": "processor",
+    "machine": "architecture",
+    "cores": "cores",
+    "l4t": "Jetson Linux (L4T)",
+    "power_modes": "power modes",
+}
 # Of two equal boards the kernel keeps a little more of the memory for itself on one than on the other.
 MEMORY_SLACK = 0.05
 
@@ -25,7 +34,13 @@ def differences(known: Capabilities, board: Capabilities, runtimes: Iterable[str
         board: what this one says.
         runtimes: those the study uses; the versions of others do not matter.
     """
-    told = [*_plain(known, board), *_memory(known, board), *_runtimes(known, board, runtimes), *_meters(known, board)]
+    told = [
+        *_plain(known, board),
+        *_memory(known, board),
+        *_runtimes(known, board, runtimes),
+        *_meters(known, board),
+        *_plugins(known, board),
+    ]
     one, other = known.get("fingerprint"), board.get("fingerprint")
     if not told and one and other and one != other:
         told = [f"fingerprint (instruction sets and the like): {other}, not {one}"]
@@ -62,6 +77,14 @@ def _meters(known: Capabilities, board: Capabilities) -> Iterator[str]:
     )
     if "meters" in known and "meters" in board and one != other:
         yield f"meters: {_say(other)}, not {_say(one)}"
+
+
+def _plugins(known: Capabilities, board: Capabilities) -> Iterator[str]:
+    """Code of the user's own that measures."""
+    one, other = (facts.get("plugins", {}) for facts in (known, board))
+    for name in one.keys() & other.keys():
+        if one[name].get("sha256") != other[name].get("sha256"):
+            yield f"plug-in {name}: code {str(other[name].get('sha256'))[:8]}, not {str(one[name].get('sha256'))[:8]}"
 
 
 def _say(value: Any) -> str:

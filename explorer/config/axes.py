@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -26,6 +27,7 @@ class AxisSpec:
         kind: "ratio" (a number from 0 up to but without 1), "count" (a whole number from `least`), or "word".
         words: what a word axis may say.
         default: what is fixed when the file names the axis nowhere; None leaves it to the device.
+        open: plug-ins may bring further words.
         later: words that exist elsewhere but not in this version, with the reason.
     """
 
@@ -37,6 +39,7 @@ class AxisSpec:
     default: Value | None = None
     later: Mapping[str, str] = field(default_factory=dict)
     unavailable: str = ""
+    open: bool = False
     example: tuple[Value, ...] = ()
 
     @property
@@ -48,14 +51,18 @@ class AxisSpec:
             return f"a whole number, {self.least} or more"
         return ", ".join(self.words) if self.words else "a word"
 
-    def read(self, value: Any) -> Value:
+    def read(self, value: Any, *, own: bool = False) -> Value:
         """`value` as the axis holds it: a ratio is always a float, so that 0 and 0.0 are one candidate.
+
+        Args:
+            value: as the file has it.
+            own: whether the boards are brought runtimes of the user's own, whose names only they know.
 
         Raises:
             NotAValue: the axis has no such value.
         """
         if self.kind == "word":
-            return self._word(value)
+            return self._word(value, own=own)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if self.kind == "ratio" and number and math.isfinite(value) and 0 <= value < 1:
             return float(value)
@@ -63,9 +70,11 @@ class AxisSpec:
             return value
         raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
 
-    def _word(self, value: Any) -> str:
+    def _word(self, value: Any, *, own: bool) -> str:
         if isinstance(value, str) and value in self.later:
             raise NotAValue(f"{value} is not available yet: {self.later[value]}", allowed=self.allowed)
+        if own and self.open and isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value):
+            return value
         if not isinstance(value, str) or (self.words and value not in self.words):
             raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
         return value
@@ -76,7 +85,8 @@ class AxisSpec:
             return {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
         if self.kind == "count":
             return {"type": "integer", "minimum": self.least}
-        return {"type": "string", "enum": list(self.words)} if self.words else {"type": "string"}
+        closed = {"enum": list(self.words)} if self.words and not self.open else {}
+        return {"type": "string", **closed, **({"examples": list(self.words)} if self.open else {})}
 
 
 _BOARDS = "this version explores the machine it runs on; boards with a GPU or a DLA come later"
@@ -148,10 +158,11 @@ _ALL = (
     ),
     AxisSpec(
         "runtime",
-        "What executes the network on the device.",
+        "What executes the network on the device; a plug-in of yours (device_options.plugins) may bring others.",
         "word",
         words=("onnxruntime", "openvino"),
         default="onnxruntime",
+        open=True,
         later={"tensorrt": _BOARDS},
         example=("onnxruntime", "openvino"),
     ),

@@ -45,6 +45,18 @@ def read_device_options(document: Document) -> dict[str, Any]:
     return section.model_dump(exclude_unset=True) if section is not None else {}
 
 
+def brings_plugins(document: Document, devices: tuple[str, ...], *, folder: Path) -> bool:
+    """Whether the boards get modules of the user's own, by the space file or by a board's."""
+    options = document.data.get("device_options")
+    if isinstance(options, dict) and options.get("plugins"):
+        return True
+    files = [specs.file_of(board, known=boards(), search=folder) for board in devices]
+    try:
+        return any(specs.described(file).get("plugins") for file in files if file is not None)
+    except BadInput:  # told already; nothing more is complained of on its account
+        return True
+
+
 def _boards(document: Document, where: Where, spec: Any) -> tuple[str, ...]:
     if not isinstance(spec, str):
         document.complain("a device is a word", where, seen=shown(spec), allowed=specs.ALLOWED)

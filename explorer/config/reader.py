@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from explorer.config.axes import AXES
-from explorer.config.devices import read_device_options, read_devices
+from explorer.config.devices import brings_plugins, read_device_options, read_devices
 from explorer.config.document import Document
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
@@ -64,12 +64,14 @@ def _experiment(document: Document) -> Experiment:
     bare = is_bare(document)
     dataset, extra = read_dataset(document, required=not bare and model is not None)
     yields = Yields(dataset is not None or "dataset" in document.data or not bare, bare, extra)
-    space = read_space(document, bare=bare)
+    devices = read_devices(document)
+    own = brings_plugins(document, devices, folder=document.file.resolve().parent)
+    space = read_space(document, bare=bare, own=own)
     if bare:
         _refuse_compression(document)
     objectives = read_objectives(document, yields)
     constraints = read_constraints(document, yields)
-    study, devices = _study(document), read_devices(document)
+    study = _study(document)
     search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
     measure, meter = _measure(document), _meter(document)
     document.raise_if_broken()

@@ -17,10 +17,16 @@ from explorer.space import IDLE_UNPRUNED, QUANTISATION_AXES, TRAINING_AXES, Axis
 MAX_POINTS = 500_000
 
 
-def read_space(document: Document, *, bare: bool = False) -> Space | None:
-    """The space, or None with every reason noted; `bare`: the network is a file, which nothing trains."""
-    axes = _free_axes(document)
-    fixed = _fixed_axes(document)
+def read_space(document: Document, *, bare: bool = False, own: bool = False) -> Space | None:
+    """The space, or None with every reason noted.
+
+    Args:
+        document: the space file.
+        bare: the network is a file, which nothing trains.
+        own: the boards are brought runtimes of the user's own.
+    """
+    axes = _free_axes(document, own)
+    fixed = _fixed_axes(document, own)
     if bare:
         fixed = {name: value for name, value in fixed.items() if name not in TRAINING_AXES}
     if axes is None:
@@ -30,10 +36,12 @@ def read_space(document: Document, *, bare: bool = False) -> Space | None:
     _refuse_idle(document, axes, fixed)
     rules = read_rules(document, {axis.name: axis.values for axis in axes} | {name: (v,) for name, v in fixed.items()})
     space = Space(tuple(axes), tuple(rule for _, rule in rules), fixed)
+    if own:
+        _refuse_own_int8(document, space)
     return space if _has_candidates(document, space, rules) else None
 
 
-def _free_axes(document: Document) -> list[Axis] | None:
+def _free_axes(document: Document, own: bool) -> list[Axis] | None:
     given = document.data.get("space")
     if not isinstance(given, dict):
         seen = "" if "space" not in document.data else shown(given)
@@ -43,11 +51,11 @@ def _free_axes(document: Document) -> list[Axis] | None:
         document.complain(
             "the space is empty: it names no axis, so there is nothing to explore", ("space",), allowed=known_axes()
         )
-    axes = [_free_axis(document, name, value) for name, value in given.items()]
+    axes = [_free_axis(document, name, value, own) for name, value in given.items()]
     return [axis for axis in axes if axis is not None] if given and all(axes) else None
 
 
-def _free_axis(document: Document, name: str, given: Any) -> Axis | None:
+def _free_axis(document: Document, name: str, given: Any, own: bool) -> Axis | None:
     where: Where = ("space", name)
     spec = AXES.get(name)
     if spec is None:
@@ -59,7 +67,7 @@ def _free_axis(document: Document, name: str, given: Any) -> Axis | None:
     listed = _listed(document, where, spec, given)
     if listed is None:
         return None
-    values = [_value(document, (*where, *steps), spec, value) for steps, value in listed]
+    values = [_value(document, (*where, *steps), spec, value, own) for steps, value in listed]
     if None in values:
         return None
     return _axis_of(document, where, [value for value in values if value is not None])
@@ -111,23 +119,25 @@ def _stepped(document: Document, where: Where, given: Mapping[str, Any]) -> list
     return [((), round(start + index * step, 10)) for index in range(count)]
 
 
-def _value(document: Document, where: Where, spec: AxisSpec, value: Any) -> Value | None:
+def _value(document: Document, where: Where, spec: AxisSpec, value: Any, own: bool) -> Value | None:
     try:
-        return spec.read(value)
+        return spec.read(value, own=own)
     except NotAValue as error:
         hint = nearest(value, spec.words) if isinstance(value, str) and value not in spec.later else ""
+        if spec.open and not hint:
+            hint = "a runtime of your own comes with a module: device_options: {plugins: [...]}"
         document.complain(str(error), where, seen=shown(value), allowed=error.allowed, hint=hint)
         return None
 
 
-def _fixed_axes(document: Document) -> dict[str, Value]:
+def _fixed_axes(document: Document, own: bool) -> dict[str, Value]:
     """What is constant: said at the top level, or by default; what is free is left out."""
     space = document.data.get("space")
     free = set(space) if isinstance(space, dict) else set()
     fixed: dict[str, Value] = {}
     for name, spec in AXES.items():
         if name in document.data:
-            value = _fixed_axis(document, spec, document.data[name])
+            value = _fixed_axis(document, spec, document.data[name], own)
         else:
             value = spec.default
         if value is not None and name not in free:
@@ -135,7 +145,7 @@ def _fixed_axes(document: Document) -> dict[str, Value]:
     return fixed
 
 
-def _fixed_axis(document: Document, spec: AxisSpec, given: Any) -> Value | None:
+def _fixed_axis(document: Document, spec: AxisSpec, given: Any, own: bool) -> Value | None:
     where: Where = (spec.name,)
     if spec.unavailable:
         document.complain(f"{spec.name} is not available yet", where, hint=spec.unavailable)
@@ -146,7 +156,7 @@ def _fixed_axis(document: Document, spec: AxisSpec, given: Any) -> Value | None:
             "outside space: an axis has one fixed value", where, seen=shown(given), allowed=spec.allowed, hint=hint
         )
         return None
-    return _value(document, where, spec, given)
+    return _value(document, where, spec, given, own)
 
 
 def _refuse_both(document: Document, axes: list[Axis]) -> None:
@@ -164,6 +174,19 @@ def _refuse_idle(document: Document, axes: list[Axis], fixed: dict[str, Value]) 
             document.complain(f"{axis.name} changes nothing: precision is never int8", ("space", axis.name))
         if axis.name in IDLE_UNPRUNED and values.get("prune_ratio") == (0.0,):
             document.complain(f"{axis.name} changes nothing: prune_ratio is always 0", ("space", axis.name))
+
+
+def _refuse_own_int8(document: Document, space: Space) -> None:
+    """The host quantises by a recipe for each runtime it knows."""
+    known = AXES["runtime"].words
+    points = (candidate.all for candidate in space.walk())
+    strange = next((p["runtime"] for p in points if p["runtime"] not in known and p["precision"] == "int8"), None)
+    if strange is not None:
+        free = any(axis.name == "precision" for axis in space.axes)
+        where: Where = ("space", "precision") if free else ("precision",)
+        what = f"no recipe for int8 is known for the runtime {strange}"
+        hint = "leave int8 out, or exclude it by a rule: when that runtime, then another precision"
+        document.complain(what, where, seen="int8", allowed=f"int8 with {' or '.join(known)}", hint=hint)
 
 
 def _has_candidates(document: Document, space: Space, rules: Rules) -> bool:
