@@ -74,7 +74,9 @@ class KnownHosts:
         port, alias = f"-p {hop.port} " if hop.port != 22 else "", f"-o HostKeyAlias={hop.host_key_name} "
         login = f"ssh {alias if hop.host_key_name else ''}{port}{hop.user}@{hop.host}"
         authorities = [line.place for line in self.lines if line.marker == AUTHORITY]
-        passed_over = f"\n    (the @cert-authority line {authorities[0]} is passed over: certificates are not read)"
+        passed_over = [
+            f"\n    (the @cert-authority line {at} is passed over: certificates are not read)" for at in authorities
+        ]
         accept = (
             f"ssh-keyscan {port}{hop.host} >> {hop.known_hosts[0]}"
             if not (hop.host_key_name or hop.via or hop.command)
@@ -85,7 +87,7 @@ class KnownHosts:
             f"    it shows {shown.get_name()} {fingerprint(shown.asbytes())}\n"
             f"    compare it on the board itself:  ssh-keygen -lf /etc/ssh/ssh_host_{_file(shown)}_key.pub\n"
             f"    and if it is the same, accept it:  {accept}\n"
-            f"    or log in once by hand:  {login}" + (passed_over if authorities else "")
+            f"    or log in once by hand:  {login}" + "".join(passed_over[:1])
         )
 
     def _changed(self, shown: paramiko.PKey, known: Sequence[Line]) -> str:
