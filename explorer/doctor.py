@@ -16,6 +16,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +26,8 @@ from explorer.artifacts import cache_root
 from explorer.device import Device, connect
 from explorer.errors import BadInput, DeviceLost, JobFailed, NoDevice, Problem
 from explorer.registry import nearest
+from explorer.transports import specs
+from explorer.transports.boards import boards
 
 FORMATS = ("text", "json")
 WIDTH = 80
@@ -82,7 +85,7 @@ class Examination:
     def verdict(self) -> str:
         """One sentence."""
         if self.obstacles:
-            return f"not usable: {self.obstacles[0].topic}: {self.obstacles[0].found}"
+            return f"not usable: {self.obstacles[0].found}"
         if not self.doubts:
             return "ready: nothing found that would make measurements doubtful"
         others = len(self.doubts) - 1
@@ -91,27 +94,31 @@ class Examination:
 
 
 def report_on(spec: str, *, format: str) -> None:
-    """Print the examination of the device `spec`.
+    """Print the examination of the device `spec`, or of each device if it names a group.
 
     Raises:
         NoDevice: there is none, or it is not usable as it is; what was found has been printed.
-        BadInput: a format nobody knows.
+        BadInput: a format nobody knows, or a board's file that cannot be read.
     """
     if format not in FORMATS:
         allowed, hint = ", ".join(FORMATS), nearest(format, FORMATS)
         raise BadInput(Problem("unknown format", seen=repr(format), allowed=allowed, hint=hint))
-    try:
-        examination = examine(spec)
-    except (NoDevice, DeviceLost) as error:
-        if format == "json":
-            print(json.dumps({"device": spec, "usable": False, "verdict": str(error), "findings": []}, indent=2))
-        raise NoDevice(_mending(spec, str(error))) from error
+    console, reasons, told = Console(highlight=False), [], []
+    for one in (devices := _devices(spec)):
+        try:
+            examination = examine(one)
+        except (NoDevice, DeviceLost) as error:
+            reasons.append(_mending(one, str(error)))
+            told.append({"device": one, "usable": False, "verdict": str(error), "findings": []})
+            continue
+        told.append(_plain(examination))
+        reasons += [f"{one}: {examination.verdict}"] if examination.obstacles else []
+        if format == "text":
+            console.print(page(examination), soft_wrap=True)
     if format == "json":
-        print(as_json(examination))
-    else:
-        Console(highlight=False).print(page(examination), soft_wrap=True)
-    if examination.obstacles:
-        raise NoDevice(f"{spec}: {examination.verdict}")
+        print(json.dumps(told if len(devices) > 1 else told[0], indent=2))
+    if reasons:
+        raise NoDevice("\n".join(reasons))
 
 
 def examine(spec: str) -> Examination:
@@ -124,20 +131,15 @@ def examine(spec: str) -> Examination:
     """
     started = time.perf_counter()
     holder = f"{getpass.getuser()}@{socket.gethostname()}, explorer agent check, process {os.getpid()}"
-    with connect(spec, cache=cache_root(), holder=holder) as device:  # a name of its own: it takes over from nobody
+    # a holder of its own: whoever uses the device is not taken over from, but named
+    with connect(spec, cache=cache_root(), holder=holder, search=Path.cwd()) as device:
         reached_s = time.perf_counter() - started
         return Examination(spec, (*_way(device, reached_s), *_told(device)))
 
 
-def as_json(examination: Examination) -> str:
-    """For scripts."""
-    told = {"device": examination.device, "usable": not examination.obstacles, "verdict": examination.verdict}
-    return json.dumps({**told, "findings": [asdict(finding) for finding in examination.findings]}, indent=2)
-
-
 def page(examination: Examination) -> Text:
     """For people: sections, then what makes measurements doubtful, then the verdict; 80 columns, colours optional."""
-    text = Text(f"Device {examination.device}\n", "bold")
+    text = Text().append(f"Device {examination.device}\n", "bold")
     text.append(LEGEND + "\n", "dim")
     for title, findings in _sections(examination.findings):
         text.append(f"\n{title}\n", "bold")
@@ -158,6 +160,20 @@ def page(examination: Examination) -> Text:
     return text
 
 
+def _devices(spec: str) -> tuple[str, ...]:
+    """The members of a group; of anything else itself, be it known or not."""
+    known, here = boards(), Path.cwd()
+    file = specs.file_of(spec, known=known, search=here)
+    is_group = file is not None and file.is_file() and "group" in specs.described(file)
+    return specs.expand(spec, known=known, search=here) if is_group else (spec,)
+
+
+def _plain(examination: Examination) -> dict[str, Any]:
+    """For scripts."""
+    told = {"device": examination.device, "usable": not examination.obstacles, "verdict": examination.verdict}
+    return {**told, "findings": [asdict(finding) for finding in examination.findings]}
+
+
 def _way(device: Device, reached_s: float) -> Iterator[Finding]:
     begun = f"of which {device.hello_s:.1f} s are the agent's start"
     yield Finding("reached", "ok", f"in {reached_s:.1f} s, {begun}")
@@ -166,7 +182,8 @@ def _way(device: Device, reached_s: float) -> Iterator[Finding]:
     advice = "a cable, or a better place for the antenna" if slow else ""
     yield Finding("request", "note" if slow else "ok", f"{trip_ms:.2g} ms from a question to its answer", advice)
     speed_mb_s = _upload_mb_s(device)
-    yield Finding("transfer", "ok", f"{speed_mb_s:.3g} MB/s to the device: 100 MB take {_seconds(100 / speed_mb_s)}")
+    speed = f"{speed_mb_s:.0f}" if speed_mb_s > 10 else f"{speed_mb_s:.2g}"
+    yield Finding("transfer", "ok", f"{speed} MB/s to the device: 100 MB take {_seconds(100 / speed_mb_s)}")
     yield Finding("agent", "ok", f"sha256 {device.agent_sha[:16]}… of all code that measures there")
 
 
@@ -175,7 +192,7 @@ def _mending(spec: str, words: str) -> str:
     first, *more = words.splitlines()
     if not more:
         by_hand = f"try it by hand:  ssh {shlex.quote(spec)} python3 --version"
-        listed = "a board that you can ssh into is ssh://user@host; others:  explorer list devices"
+        listed = "a board you can ssh into is ssh://user@host; see:  explorer list devices"
         more = [f"    {by_hand if spec.startswith('ssh://') else listed}"]
     return "\n".join([textwrap.fill(first, WIDTH - len("error: "), break_on_hyphens=False), *more])
 
@@ -188,7 +205,9 @@ def _upload_mb_s(device: Device) -> float:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.2g} s"
+    if seconds < 1:
+        return "less than a second"
+    return f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} s"
 
 
 def _told(device: Device) -> Iterator[Finding]:
@@ -219,7 +238,7 @@ def _remedies(doubts: Sequence[Finding]) -> dict[str, list[str]]:
 
 
 def _line(text: Text, finding: Finding, *, topic: str) -> None:
-    text.append(f"  {finding.state:<{MARGIN - 2}}", STYLES[finding.state])
+    text.append("  ").append(f"{finding.state:<{MARGIN - 2}}", STYLES[finding.state])
     indent = MARGIN + LABEL
     lines = textwrap.wrap(finding.found, WIDTH - indent, break_on_hyphens=False) or [""]
     text.append(f"{topic:<{LABEL}}" + f"\n{' ' * indent}".join(lines) + "\n")

@@ -27,6 +27,7 @@ COMMANDS = [
     "agent",
     "agent serve",
     "agent bundle",
+    "agent check",
 ]
 SPACE = """\
 study: s
