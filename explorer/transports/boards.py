@@ -21,6 +21,7 @@ from explorer.transports.local import LocalTransport
 from explorer.transports.ssh import SshTransport
 
 WAIT_S = 5.0
+LINGER_S = 900.0  # for a job under way when its host is lost: as long as the longest may take (device.JOB_S)
 # What a space file may say over the board's own file. patience_s is for who comes back, the rest for who starts.
 OPTIONS = (
     *("cache_gb", "clocks", "home", "identity_file", "meter", "password_env", "patience_s", "plugins", "python"),
@@ -116,6 +117,8 @@ def _settings(board: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 def _words(settings: Mapping[str, Any], holder: str) -> list[str]:
     """The agent's command line."""
-    given = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
-    words = [word for option, names in given for name in names for word in (option, str(name))]
-    return [*words, "--wait", str(settings.get("wait_s", WAIT_S))]
+    lists = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
+    words = [word for option, names in lists for name in names for word in (option, str(name))]
+    given = {"--wait": settings.get("wait_s", WAIT_S), "--linger": LINGER_S, "--holder": holder}
+    given |= {"--room-gb": settings.get("cache_gb", ""), "--clocks": settings.get("clocks", "")}
+    return [*words, *(word for option, value in given.items() if value != "" for word in (option, str(value)))]

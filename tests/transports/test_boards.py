@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from explorer.transports import specs
-from explorer.transports.boards import _settings, boards
+from explorer.transports.boards import _settings, _words, boards
 
 THIS_MACHINE = specs.described(boards()["local"])
 
@@ -22,6 +22,14 @@ def test_options_come_over_the_boards_own() -> None:
     settings = _settings(THIS_MACHINE, {"meter": {"idle_w": 1.5}, "wait_s": 1})
     assert settings["meter"]["idle_w"] == 1.5
     assert settings["meter"]["busy_core_w"] > 0, "what is not said stays"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"), [({}, "leave"), ({"clocks": "lock"}, "lock"), ({"clocks": None}, "leave")]
+)
+def test_the_agent_is_told_what_to_do_about_clocks(settings: dict[str, str | None], told: str) -> None:
+    words = _words(settings, "")
+    assert words[words.index("--clocks") + 1] == told
 
 
 @pytest.mark.parametrize("path", boards().values(), ids=list(boards()))
