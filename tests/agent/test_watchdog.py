@@ -48,7 +48,12 @@ def hold(bundle: Path, tmp_path: Path, board: Board) -> Iterator[Holder]:
 
 def watchdogs(pid: int) -> list[int]:
     """The watchdogs among the descendants of `pid`."""
-    return [child for child in family(pid) if b"explorer_agent.watchdog" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    found = []
+    for child in family(pid):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            if b"explorer_agent.watchdog" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
 
 
 def becomes(board: Board, knobs: dict[str, str]) -> bool:
