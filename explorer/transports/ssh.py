@@ -20,12 +20,13 @@ from explorer.errors import NoDevice
 from explorer.transports import bootstrap
 from explorer.transports.ssh_address import Address
 from explorer.transports.ssh_config import route
-from explorer.transports.ssh_link import WINDOW, Link
+from explorer.transports.ssh_link import STALL_S, WINDOW, Link
+from explorer.transports.ssh_pipe import Pipe
 
-STALL_S = 30.0
 LAST_WORDS = 4000
 GOODBYE_S = 10.0  # for an agent to end its job when its stdin ends
 BUFFER = 1 << 18
+PACKET = (1 << 15) - 64  # of data in one SSH packet, as OpenSSH and the library agree
 _TICK_S = 0.5
 
 
@@ -67,7 +68,7 @@ class SshTransport:
             self._channel = _channel(self._link, bootstrap.command(agent))
             self._raw = _Incoming(self._channel)
             self.incoming: BinaryIO = io.BufferedReader(self._raw, BUFFER)
-            self.outgoing: BinaryIO = cast(BinaryIO, _Outgoing(self._channel))
+            self.outgoing: BinaryIO = cast(BinaryIO, _Outgoing(self._channel, self._link.pipe))
             self._stderr = b""
             self.sent_bytes = bootstrap.start(self, agent, str(self._link.hop))
         except BaseException:
@@ -125,27 +126,37 @@ class _Incoming(io.RawIOBase):
 class _Outgoing(io.RawIOBase):
     """What the far side reads; everything that is written is on its way when `write` returns."""
 
-    def __init__(self, channel: paramiko.Channel) -> None:
+    def __init__(self, channel: paramiko.Channel, pipe: Pipe) -> None:
         self._channel = channel
+        self._pipe = pipe
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        left, moved = memoryview(data).cast("B"), time.monotonic()
-        while left:
+        whole = memoryview(data).cast("B")
+        try:
+            with self._pipe.together():
+                for begin in range(0, len(whole), PACKET):
+                    self._send(bytes(whole[begin : begin + PACKET]))
+        except (paramiko.SSHException, EOFError) as error:
+            raise BrokenPipeError(str(error) or "the connection broke") from error
+        return len(whole)
+
+    def _send(self, packet: bytes) -> None:
+        moved = time.monotonic()
+        while packet:
+            if not self._channel.send_ready():
+                self._pipe.flush()  # the far side cannot make room for more before it has these
             try:
-                sent = self._channel.send(left)  # type: ignore[arg-type]  # bytes of any kind are fine
+                sent = self._channel.send(packet)
             except TimeoutError:
                 if time.monotonic() - moved > STALL_S:
                     raise TimeoutError(f"nothing was taken for {STALL_S:.0f} s") from None
                 continue
-            except (paramiko.SSHException, EOFError) as error:
-                raise BrokenPipeError(str(error) or "the connection broke") from error
             if not sent:
                 raise BrokenPipeError("the far side has closed the channel")
-            left, moved = left[sent:], time.monotonic()
-        return len(data)
+            packet, moved = packet[sent:], time.monotonic()
 
 
 def _channel(link: Link, command: str) -> paramiko.Channel:

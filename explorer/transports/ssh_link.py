@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import subprocess
-from typing import Any
+from typing import Any, cast
 
 import paramiko
 
@@ -18,11 +18,13 @@ from explorer.errors import NoDevice
 from explorer.transports.ssh_config import Hop
 from explorer.transports.ssh_known_hosts import KnownHosts
 from explorer.transports.ssh_login import log_in
+from explorer.transports.ssh_pipe import Pipe
 
 CONNECT_S = 15.0
 HANDSHAKE_S = 30.0  # banner, key exchange, login: a small board takes its time
 KEEPALIVE_S = 5
 UNANSWERED_MS = 15_000  # TCP gives up when what it sent stays without an answer for that long
+STALL_S = 30.0
 WINDOW = 1 << 24
 # AES in GCM encrypts and proves in one pass, in hardware; the others follow in the library's own order.
 FASTEST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -50,7 +52,8 @@ class Link:
         self._ends.close()
 
     def _reach(self, hop: Hop, password_env: str) -> paramiko.Transport:
-        link = self._shake_hands(hop, self._pipe(hop))
+        self.pipe = Pipe(self._pipe(hop), stall_s=STALL_S)
+        link = self._shake_hands(hop, self.pipe)
         log_in(link, hop, password_env=password_env)
         link.set_keepalive(KEEPALIVE_S)
         return link
@@ -63,9 +66,9 @@ class Link:
             return self._commanded(hop)
         return _dial(hop)
 
-    def _shake_hands(self, hop: Hop, pipe: Any) -> paramiko.Transport:
+    def _shake_hands(self, hop: Hop, pipe: Pipe) -> paramiko.Transport:
         known = KnownHosts(hop)
-        link = paramiko.Transport(pipe, default_window_size=WINDOW)
+        link = paramiko.Transport(cast(socket.socket, pipe), default_window_size=WINDOW)
         self._ends.callback(link.close)
         link.banner_timeout = link.auth_timeout = link.channel_timeout = HANDSHAKE_S
         choices = link.get_security_options()
