@@ -40,6 +40,7 @@ class Turn:
     Attributes:
         number: of the trial, given when a board is about to be asked for it.
         attempt: how often a job of this candidate failed before.
+        measurement: how many measurements of it were in vain; part of the name of the next one.
         losses: with which words a board was lost with this candidate before.
     """
 
@@ -48,6 +49,7 @@ class Turn:
     refusal: Infeasible | None = None
     number: int = NOT_BEGUN
     attempt: int = 0
+    measurement: int = 0
     losses: tuple[str, ...] = ()
 
 
@@ -126,7 +128,7 @@ class Duties:
             Infeasible, JobFailed, DeviceLost: its endings.
         """
         assert turn.network is not None  # a refused candidate is never handed to a board
-        once = f"{self.created}/{turn.number}/{turn.attempt}"
+        once = f"{self.created}/{turn.number}/{turn.measurement}"
         return evaluate.evaluate(turn.candidate, turn.network.result(), self._bench(device, scale), once=once)
 
     def _bench(self, device: Device, scale: Scale) -> Bench:

@@ -91,11 +91,16 @@ class Infeasible(TrialEnding):
 
 
 class JobFailed(TrialEnding):
-    """A stage or a job on the device failed for a reason that says nothing certain about the candidate."""
+    """A stage or a job on the device failed for a reason that says nothing certain about the candidate.
+
+    Attributes:
+        measurement_stands: it failed after a measurement that nothing is wrong with: trying again needs no other one.
+    """
 
     def __init__(self, reason: str, *, log_tail: str = "") -> None:
         super().__init__(reason)
         self.log_tail = log_tail
+        self.measurement_stands = False
 
 
 class DeviceLost(TrialEnding):

@@ -86,10 +86,11 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
         raw=measurement.raw,
     )
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
-    with clock.step("infer"):
-        outputs = bench.device.infer(built, deployment, bench.inputs)
-    with clock.step("score"), bench.judging:
-        metrics |= _score(bench.dataset, outputs)
+    with _measurement_stands():
+        with clock.step("infer"):
+            outputs = bench.device.infer(built, deployment, bench.inputs)
+        with clock.step("score"), bench.judging:
+            metrics |= _score(bench.dataset, outputs)
     _keep(bench.experiment.constraints, evaluation)
     _complete(bench.experiment, metrics)
     return evaluation
@@ -109,6 +110,16 @@ def measured(candidate: Candidate, network: Done, bench: Bench) -> Metrics:
 def violations(constraints: tuple[Constraint, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
     """By how much each constraint whose metric is known is broken, in the metric's unit; ≤ 0 where it is kept."""
     return {str(c): c.violation(metrics[c.metric].value) for c in constraints if c.metric in metrics}
+
+
+@contextmanager
+def _measurement_stands() -> Iterator[None]:
+    """What fails in here says nothing against the measurement, which is not taken again for it."""
+    try:
+        yield
+    except JobFailed as failure:
+        failure.measurement_stands = True
+        raise
 
 
 def _build(network: Done, deployment: dict[str, Any], bench: Bench, clock: _Clock) -> Built:

@@ -195,7 +195,8 @@ class Loop:
         self._fleet.finished(event.member)
         if isinstance(ending, JobFailed) and not turn.attempt:
             self._watcher.note(f"failed, tried once more: {ending}")
-            again = replace(turn, attempt=1, network=self._prepare(turn.candidate))
+            measurement = turn.measurement + (not ending.measurement_stands)
+            again = replace(turn, attempt=1, measurement=measurement, network=self._prepare(turn.candidate))
             self._queue.appendleft(again)
         else:
             self._settle(turn, ending, device=event.member.spec, started=event.started, seconds=event.seconds)
