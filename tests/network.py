@@ -176,7 +176,7 @@ def why_no_link() -> str:
     """Why a `Link` cannot be made here; empty when it can."""
     if os.geteuid() != 0:
         return "a network namespace needs root"
-    missing = [tool for tool in ("ip", "nft", "ss") if shutil.which(tool) is None]
+    missing = [tool for tool in ("ip", "nft", "ss", "tc") if shutil.which(tool) is None]
     if missing:
         return f"no {', '.join(missing)} on this machine"
     probe = subprocess.run(["ip", "netns", "add", f"{NAMESPACE}-{os.getpid()}-probe"], capture_output=True, text=True)
@@ -233,6 +233,16 @@ class Link:
             f"chain {hook} {{ type filter hook {hook} priority 0; policy drop; }};" for hook in ("input", "output")
         )
         self._nft(f"table ip cut {{ {' '.join(chains)} }}")
+
+    def slow(self, *, mbit: float) -> None:
+        """Let no more through towards the board than that."""
+        shape = ("root", "tbf", "rate", f"{mbit}mbit", "burst", "64kb", "latency", "400ms")
+        subprocess.run(["tc", "qdisc", "replace", "dev", self._near, *shape], check=True, capture_output=True)
+
+    def sent_bytes(self) -> int:
+        """Bytes that have left the host for the board, headers and all."""
+        with open(f"/sys/class/net/{self._near}/statistics/tx_bytes") as file:
+            return int(file.read())
 
     def reset(self) -> None:
         """Break every connection at both ends."""

@@ -53,6 +53,16 @@ search: {{sampler: random, seed: 3, trials: {trials}}}
 measure: {{warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}}
 """
 
+# The command line, with the agent's sources taken from elsewhere.
+WITH_AGENT = """
+import pathlib, sys
+from explorer.transports import bundle
+agent = pathlib.Path(sys.argv.pop(1))
+bundle.agent_folder = lambda: agent
+from explorer.cli import main
+main()
+"""
+
 
 class Hung(AssertionError):
     """It did not end, or not happen, in time."""
@@ -113,13 +123,19 @@ class Scene:
 
     # The host.
 
-    def start(self, *, folder: Path | None = None) -> subprocess.Popen[bytes]:
-        """``explorer run`` in a process of its own group; its words go to the file `said` in `folder`."""
+    def start(self, *, folder: Path | None = None, agent: Path | None = None) -> subprocess.Popen[bytes]:
+        """``explorer run`` in a process of its own group; its words go to the file `said` in `folder`.
+
+        Args:
+            folder: where, instead of the scene's own.
+            agent: sources of an agent to send instead of ours.
+        """
         folder = folder or self.folder
         own = {"EXPLORER_CACHE": str(folder / "cache"), "EXPLORER_SSH_CONFIG": str(self.board.client_config)}
         clock = self.clock.environment if self.clock else {}
         environment = {**os.environ, **clock, **own, "COLUMNS": "1000"}
-        command = [sys.executable, "-m", "explorer", "run", "--space", "space.yaml"]
+        explorer = ["-c", WITH_AGENT, str(agent)] if agent else ["-m", "explorer"]
+        command = [sys.executable, *explorer, "run", "--space", "space.yaml"]
         with (folder / "said").open("ab") as said:
             process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True

@@ -1,0 +1,190 @@
+"""Random faults at random moments of running studies, over a real sshd: what is lost, doubled, hung?
+
+    python benchmarks/faults.py [--faults 200] [--seed 1] [--lanes 2]
+
+Each study has a board of its own whose runtime takes time and does nothing (tests/faults). A fault strikes at a random
+moment of a random phase; once two more candidates are recorded the next one does. When a study ends, what the board
+keeps is compared with what was recorded. Behind a relay anybody can run this; root gets every other board behind a
+link in a network namespace, and a small disk that can be filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from faults.board import Board, board
+from faults.clock import Clock, why_no_clock
+from faults.scene import Hung, Scene, wait_for
+from faults.troubles import Trouble, possible
+from network import why_no_link
+
+TRIALS, FAULTS_EACH = 40, 12
+TIME_OUT_S = 180.0  # for two more records after a fault, and for the end of a study
+DISK_MB = 150
+PHASES = ("build", "built", "measure", "measured", "infer")
+
+
+@dataclass
+class Tally:
+    """What has happened so far, in all lanes."""
+
+    wanted: int
+    recovered_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    hung: list[str] = field(default_factory=list)
+    blamed: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)  # runs that ended with exit status 3, and were started again
+    studies: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Whether another fault is wanted; it counts from now on."""
+        with self.lock:
+            self.wanted -= 1
+            return self.wanted >= 0
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.doubled or self.hung or self.blamed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lanes", type=int, default=2, help="studies at a time")
+    parser.add_argument("--only", default="", help="kinds whose name holds this text")
+    given = parser.parse_args()
+    folder, tally, started = Path(tempfile.mkdtemp(prefix="faults-")), Tally(given.faults), time.monotonic()
+    with ThreadPoolExecutor(given.lanes) as lanes:
+        running = [lanes.submit(_lane, folder, number, given, tally) for number in range(given.lanes)]
+        for lane in running:
+            lane.result()
+    print(_told(tally, minutes=(time.monotonic() - started) / 60))
+    if not tally.clean:
+        print(f"everything about it is below {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+def _lane(folder: Path, number: int, given: argparse.Namespace, tally: Tally) -> None:
+    """Studies one after the other, until there were faults enough."""
+    dice = random.Random(f"{given.seed} {number}")
+    link, count = os.geteuid() == 0 and number % 2 == 1 and not why_no_link(), 0
+    while tally.wanted > 0:
+        place = folder / f"{number}-{count}"
+        count += 1
+        clocks = [None, None] if why_no_clock() else [Clock(place / side) for side in ("near", "far")]
+        disk_mb = DISK_MB if os.geteuid() == 0 else 0
+        with board(place / "board", link=link, disk_mb=disk_mb, clock=clocks[1]) as there:
+            _study(there, Scene(place / "host", there, {"wait_s": 1}, TRIALS, clock=clocks[0]), dice, given, tally)
+        if tally.clean:
+            shutil.rmtree(place)
+
+
+def _study(there: Board, scene: Scene, dice: random.Random, given: argparse.Namespace, tally: Tally) -> None:
+    kinds = [kind for kind in possible(scene, disk=os.geteuid() == 0) if given.only in kind.name]
+    now = "the start"
+    try:
+        process = scene.start()
+        for kind in dice.choices(kinds, [kind.share for kind in kinds], k=FAULTS_EACH):
+            _at_a_random_moment(scene, process, dice)
+            if process.poll() is not None or not tally.take():
+                break
+            now = kind.name
+            process = _strike(scene, process, kind, dice, tally)
+        now = f"the end, after {now}"
+        while _ended_early(scene, scene.ends(process, within_s=TIME_OUT_S), tally, now):
+            process = scene.start()
+        verdict = scene.judge()
+        with tally.lock:
+            tally.studies += 1
+            tally.lost += [f"{scene.folder}: {text}" for text in verdict.lost]
+            tally.doubled += [f"{scene.folder}: {text}" for text in verdict.doubled]
+            tally.blamed += [f"{scene.folder}: {text}" for text in verdict.blamed]
+    except Hung as hung:
+        tally.hung.append(f"{scene.folder}: {now}: {hung}")
+    finally:
+        scene.close()
+
+
+def _strike(
+    scene: Scene, process: subprocess.Popen[bytes], kind: Trouble, dice: random.Random, tally: Tally
+) -> subprocess.Popen[bytes]:
+    """One fault, and the recovery from it; the process of the host, which may be another one."""
+    if kind.act(scene, dice):
+        process = scene.start()
+    ended, before = time.monotonic(), len(scene.records())
+    for more in (1, 2):
+        wait_for(
+            lambda more=more: len(scene.records()) >= before + more or process.poll() is not None,
+            f"record {before + more} after {kind.name}: {scene.said()[-2000:]}",
+            TIME_OUT_S,
+        )
+        if more == 1:
+            seconds = time.monotonic() - ended
+    tally.recovered_s[kind.name].append(seconds)
+    print(f"{sum(map(len, tally.recovered_s.values())):4}  {kind.name}: {seconds:.1f} s", file=sys.stderr, flush=True)
+    if process.poll() is not None and _ended_early(scene, process.returncode, tally, kind.name):
+        return scene.start()
+    return process
+
+
+def _ended_early(scene: Scene, code: int, tally: Tally, now: str) -> bool:
+    """Whether the run ended by itself with the board out of reach: said, saved, and to be started again."""
+    if code == 0:
+        return False
+    if code != 3 or len(tally.ended) > tally.studies + 20:
+        raise Hung(f"exit status {code}: {scene.said()[-2000:]}")
+    tally.ended.append(f"{scene.folder}: {now}: {scene.said()[-300:]}")
+    return True
+
+
+def _at_a_random_moment(scene: Scene, process: subprocess.Popen[bytes], dice: random.Random) -> None:
+    """Soon after a phase has begun or ended."""
+    phase = dice.choice(PHASES)
+    before = sum(line["what"] == phase for line in scene.ledger())
+    wait_for(
+        lambda: sum(line["what"] == phase for line in scene.ledger()) > before or process.poll() is not None,
+        f"{phase}: {scene.said()[-2000:]}",
+        TIME_OUT_S,
+    )
+    time.sleep(dice.uniform(0.0, 0.25))
+
+
+def _told(tally: Tally, *, minutes: float) -> str:
+    rows = [("fault", "count", "median s", "worst s")]
+    for name, seconds in sorted(tally.recovered_s.items()):
+        rows.append((name, str(len(seconds)), f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}"))
+    every = [one for seconds in tally.recovered_s.values() for one in seconds]
+    if every:
+        rows.append(("all", str(len(every)), f"{statistics.median(every):.1f}", f"{max(every):.1f}"))
+    lines = [f"{name:<42}{count:>6}{median:>10}{worst:>9}" for name, count, median, worst in rows]
+    lines += [f"{tally.studies} studies of {TRIALS} candidates in {minutes:.1f} minutes"]
+    lines += [f"ended with exit status 3 and went on when started again: {len(tally.ended)}"]
+    for words in (*tally.lost, *tally.doubled, *tally.hung, *tally.blamed, *tally.ended):
+        lines.append(f"  {words}")
+    lines.append(f"innocent candidates blamed = {len(tally.blamed)}")
+    lines.append(f"lost / doubled / hung = {len(tally.lost)} / {len(tally.doubled)} / {len(tally.hung)}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
