@@ -27,8 +27,8 @@ def board(tmp_path: Path) -> Board:
 
 @pytest.fixture
 def serve(start: Callable[..., Talk], board: Board) -> Serve:
-    def begin(*, python: str = sys.executable, clocks: str = "lock") -> Talk:
-        talk = start("--clocks", clocks, "--root", str(board.root), python=python, hello=False)
+    def begin(*words: str, python: str = sys.executable, clocks: str = "lock") -> Talk:
+        talk = start("--clocks", clocks, "--root", str(board.root), *words, python=python, hello=False)
         assert talk.hear()[0]["capabilities"]["clocks"]["state"] == ("locked" if clocks == "lock" else "left")
         assert (board.get(LOW) == "2201600") is (clocks == "lock")
         return talk
@@ -88,6 +88,14 @@ def test_agent_killed_amid_a_job(serve: Serve, board: Board) -> None:
         pass
     talk.process.kill()
     assert becomes(board, before)
+
+
+def test_link_lost_without_a_word(serve: Serve, board: Board) -> None:
+    """The pipe stays open, as a cut cable leaves it: the lease ends, then the time a job may linger."""
+    before, talk = board.knobs(), serve("--lease", "1", "--linger", "1")
+    talk.say("build", source=talk.script(do="hang"), deployment=FAKE)
+    assert becomes(board, before)
+    assert talk.process.wait(60) == 0
 
 
 def test_jetson_clocks_are_put_back_too(serve: Serve, board: Board) -> None:
