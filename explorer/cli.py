@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.errors import ExplorerError
+from explorer.errors import EXIT_NO_DEVICE, ExplorerError
 
 app = typer.Typer(
     name="explorer",
@@ -192,7 +192,8 @@ def check(
     """Examine a device: what it is, what was found or not, and what to do for good measurements."""
     from explorer.doctor import report_on
 
-    report_on(device, format=format)
+    if not report_on(device, format=format):
+        raise typer.Exit(EXIT_NO_DEVICE)
 
 
 def _study(given: Path | None) -> Path:

@@ -85,7 +85,7 @@ class Examination:
     def verdict(self) -> str:
         """One sentence."""
         if self.obstacles:
-            return f"not usable: {self.obstacles[0].found}"
+            return f"not usable: {self.obstacles[0].topic}: {self.obstacles[0].found}"
         if not self.doubts:
             return "ready: nothing found that would make measurements doubtful"
         others = len(self.doubts) - 1
@@ -93,11 +93,11 @@ class Examination:
         return f"usable, but measurements would be doubtful because {self.doubts[0].because}{more}"
 
 
-def report_on(spec: str, *, format: str) -> None:
-    """Print the examination of the device `spec`, or of each device if it names a group.
+def report_on(spec: str, *, format: str) -> bool:
+    """Print the examination of the device `spec`, or of each device if it names a group; whether all are usable.
 
     Raises:
-        NoDevice: there is none, or it is not usable as it is; what was found has been printed.
+        NoDevice: one cannot be reached, or is in use; what was found of the others has been printed.
         BadInput: a format nobody knows, or a board's file that cannot be read.
     """
     if format not in FORMATS:
@@ -112,13 +112,13 @@ def report_on(spec: str, *, format: str) -> None:
             told.append({"device": one, "usable": False, "verdict": str(error), "findings": []})
             continue
         told.append(_plain(examination))
-        reasons += [f"{one}: {examination.verdict}"] if examination.obstacles else []
         if format == "text":
             console.print(page(examination), soft_wrap=True)
     if format == "json":
         print(json.dumps(told if len(devices) > 1 else told[0], indent=2))
     if reasons:
         raise NoDevice("\n".join(reasons))
+    return all(one["usable"] for one in told)
 
 
 def examine(spec: str) -> Examination:

@@ -124,7 +124,8 @@ def test_a_board_over_ssh(board: Sshd) -> None:
     assert "MB/s to the device" in told.stdout
     assert str(board.agent_home) in told.stdout.replace("\n" + " " * 20, "")
     if told.returncode == 3:
-        assert "no network can run here" in told.stderr
+        assert "not usable: runtime: there is none" in told.stdout
+        assert told.stderr == "", "said once"
 
 
 def test_a_board_whose_key_is_unknown(board: Sshd) -> None:
@@ -182,7 +183,7 @@ def test_the_page() -> None:
     [
         (FINDINGS[0], "ready: nothing found that would make measurements doubtful"),
         (FINDINGS[1], "usable, but measurements would be doubtful because the processor's clock is free to move"),
-        (Finding("runtime", "bad", "none: no network can run here"), "not usable: none: no network can run here"),
+        (Finding("disk", "bad", "0.1 GB free"), "not usable: disk: 0.1 GB free"),
     ],
 )
 def test_the_verdict(finding: Finding, verdict: str) -> None:

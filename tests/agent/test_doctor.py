@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -252,11 +253,13 @@ def test_virtual_emulated_contained(tmp_path: Path) -> None:
     virtual, contained = machine.virtual(look_at(tmp_path))
     assert "virtual" in virtual["because"]
     assert contained["state"] == "note"
-    exe = tmp_path / "proc" / str(os.getppid()) / "exe"
-    exe.parent.mkdir()
-    exe.symlink_to("/usr/bin/qemu-aarch64-static")
+    emulator = f"qemu-{platform.machine()}-static"
+    tree.write("proc/4001/cmdline", f"/usr/bin/{emulator}\0/usr/bin/python3\0")
+    stat = tree.write("proc/4001/stat", f"4001 (python3) S 1 1 {os.getsid(0) + 1} 0")
+    assert machine.emulated_by(tmp_path) == "", "somebody else's"
+    stat.write_text(f"4001 (python3) S 1 1 {os.getsid(0)} 0")
     emulated, _ = machine.virtual(look_at(tmp_path))
-    assert "qemu-aarch64-static" in emulated["found"]
+    assert emulator in emulated["found"]
 
 
 def test_disk_and_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

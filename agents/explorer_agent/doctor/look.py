@@ -54,12 +54,17 @@ class Look:
 def cpu_seconds(root: Path) -> dict[int, float]:
     """Processor time of each process so far, by its number; those of this agent's own session left out."""
     found = {}
-    ours = os.getsid(0)
     for path, line in sysfs.texts(root, "proc/[0-9]*/stat"):
-        fields = line.rpartition(")")[2].split()
-        if int(fields[3]) != ours:
-            found[int(path.parent.name)] = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+        if session_of(path.parent) != os.getsid(0):
+            ticks = sum(map(int, line.rpartition(")")[2].split()[11:13]))
+            found[int(path.parent.name)] = ticks / os.sysconf("SC_CLK_TCK")
     return found
+
+
+def session_of(process: Path) -> int:
+    """The session of a process, by its folder in /proc; 0 when it is gone."""
+    fields = (sysfs.text(process / "stat") or "").rpartition(")")[2].split()
+    return int(fields[3]) if fields else 0
 
 
 def answer_of(command: Sequence[str], *, within_s: float) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from typing import Iterator
 
 import explorer_agent
 from explorer_agent import board, jetson, sysfs
-from explorer_agent.doctor.look import BAD, NOTE, OK, WARN, Finding, Look, finding
+from explorer_agent.doctor.look import BAD, NOTE, OK, WARN, Finding, Look, finding, session_of
 
 DISK_BAD_GB, DISK_LOW_GB = 0.2, 2.0
 MEMORY_LOW_MB = 1000
@@ -65,19 +65,15 @@ def virtual(look: Look) -> Iterator[Finding]:
 
 
 def emulated_by(root: Path) -> str:
-    """The name of the emulator that runs this program's kin; empty when a processor does.
-
-    qemu-user hides itself in /proc/self, but not in what /proc tells of the parent; and of the processor that
-    /proc/cpuinfo is about, older ones hide nothing.
+    """The emulator that runs this program, empty when a processor does. QEMU's user mode hides itself from a program's
+    own /proc/self, but not from what /proc tells of other programs of the session.
     """
-    try:
-        parent = os.path.basename(os.readlink(root / "proc" / str(os.getppid()) / "exe"))
-    except OSError:  # another user's, or not there
-        parent = ""
-    if parent.startswith("qemu-"):
-        return parent
-    vendor = re.search(r"^vendor_id\s*:", sysfs.text(root / "proc/cpuinfo") or "", re.MULTILINE)
-    return "an emulator" if vendor and platform.machine() in ("aarch64", "armv7l") else ""
+    names = {f"qemu-{platform.machine()}{end}" for end in ("", "-static")}
+    for path, command in sysfs.texts(root, "proc/[0-9]*/cmdline"):
+        name = os.path.basename(command.partition("\0")[0])
+        if name in names and session_of(path.parent) == os.getsid(0):
+            return name
+    return ""
 
 
 def python(look: Look) -> Iterator[Finding]:

@@ -28,10 +28,11 @@ def runtimes(look: Look) -> Iterator[Finding]:
             precisions = [precision for precision, why_not in facts["precisions"].items() if not why_not]
             yield finding("runtime", OK, f"{name} {facts['version'].partition('-')[0]}: {', '.join(precisions)}")
         else:
-            yield finding("runtime", NOTE, f"{name}: {facts['why_not']}")
+            why_not = facts["why_not"]
+            yield finding("runtime", NOTE, why_not if why_not.startswith(name) else f"{name}: {why_not}")
     if not any(facts["available"] for facts in found.values()):
         advice = f"{look.python} -m pip install onnxruntime"
-        yield finding("runtime", BAD, "none: no network can run here", advice)
+        yield finding("runtime", BAD, "there is none, so no network can run here", advice)
 
 
 def nvidia(look: Look) -> Iterator[Finding]:
