@@ -77,6 +77,8 @@ def start(
     address = spec if file is None else settings.get("address", "")
     if not address:
         return Started(_local(spec, bundle, cache, words, settings), settings, shares_host=True)
+    said_in = search if "identity_file" in options else file and file.parent
+    settings["identity_file"] = _key_file(str(settings.get("identity_file", "")), said_in or Path())
     return Started(_over_ssh(address, bundle, sha256, words, settings), settings, shares_host=False)
 
 
@@ -93,6 +95,11 @@ def _over_ssh(address: str, bundle: Path, sha256: str, words: list[str], setting
     python, home = str(settings.get("python", "python3")), str(settings.get("home", HOME))
     login = {key: str(settings.get(key, "")) for key in ("identity_file", "password_env")}
     return SshTransport(address, bundle, sha256, words=words, python=python, home=home, **login)
+
+
+def _key_file(name: str, folder: Path) -> str:
+    """A private key by its path from the file that names it."""
+    return str(folder / Path(name).expanduser()) if name else ""
 
 
 def _file(spec: str, search: Path | None) -> Path | None:
@@ -118,7 +125,7 @@ def _settings(board: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 def _words(settings: Mapping[str, Any], holder: str) -> list[str]:
     """The agent's command line."""
     lists = [("--plugin", settings.get("plugins", ())), ("--runtime", settings.get("runtimes", ()))]
-    words = [word for option, names in lists for name in names for word in (option, str(name))]
+    words = [f"{option}={name}" for option, names in lists for name in names]
     given = {"--wait": settings.get("wait_s", WAIT_S), "--linger": LINGER_S, "--holder": holder}
     given |= {"--room-gb": settings.get("cache_gb", ""), "--clocks": settings.get("clocks", "")}
-    return [*words, *(word for option, value in given.items() if value != "" for word in (option, str(value)))]
+    return [*words, *(f"{option}={value}" for option, value in given.items() if value != "")]

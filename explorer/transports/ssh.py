@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,6 @@ class SshTransport:
             self._raw = _Incoming(self._channel)
             self.incoming: BinaryIO = io.BufferedReader(self._raw, BUFFER)
             self.outgoing: BinaryIO = cast(BinaryIO, _Outgoing(self._channel, self._link.pipe))
-            self._stderr = b""
             self.sent_bytes = bootstrap.start(self, agent, str(self._link.hop))
         except BaseException:
             self._link.close()
@@ -80,39 +80,62 @@ class SshTransport:
         self._raw.deadline = deadline
 
     def last_words(self) -> str:
-        channel = self._channel
-        channel.status_event.wait(0.3)  # a stream ends a moment before its process does
-        while channel.recv_stderr_ready():
-            self._stderr = (self._stderr + channel.recv_stderr(LAST_WORDS))[-LAST_WORDS:]
-        ending = f"the agent ended with status {channel.exit_status}" if channel.exit_status >= 0 else ""
-        if not ending and not self._closed and not self._link.transport.is_active():
-            ending = f"the connection to {self._link.hop} broke"
-        text = self._stderr.decode("utf-8", "replace").strip()
-        return "\n".join(part for part in (text, ending) if part)
+        if not self._closed:
+            self._channel.status_event.wait(0.3)  # a stream ends a moment before its process does
+        text = self._raw.complaints().decode("utf-8", "replace").strip()
+        return "\n".join(part for part in (text, self._ending()) if part)
+
+    def _ending(self) -> str:
+        status = self._channel.exit_status
+        if status > 128:  # as a shell says it
+            return f"the agent ended with status {status}, as of signal {status - 128}"
+        if status >= 0:
+            return f"the agent ended with status {status}"
+        if self._closed:
+            return ""
+        if not self._link.transport.is_active():
+            return f"the connection to {self._link.hop} broke"
+        return "the agent was killed by a signal" if self._channel.eof_received else ""
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # nobody there to say goodbye to
-            self._channel.shutdown_write()
-            self._channel.status_event.wait(GOODBYE_S if self._link.transport.is_active() else 0)
+        goodbye = threading.Thread(target=self._say_goodbye, daemon=True)  # on a dead link it would wait for long
+        goodbye.start()
+        goodbye.join(GOODBYE_S)
         self._link.close()
         self.incoming.close()  # waits for a reader in another thread, which is at the end of the stream now
 
+    def _say_goodbye(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # nobody there to say it to
+            self._channel.shutdown_write()
+            if self._link.transport.is_active():
+                self._channel.status_event.wait(GOODBYE_S)
+
 
 class _Incoming(io.RawIOBase):
-    """What the far side prints."""
+    """What the far side prints; what it complains of on stderr is taken off too, or it would fill the channel."""
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
+        self._complaints = b""
+        self._lock = threading.Lock()
         self.deadline: float | None = None
+
+    def complaints(self) -> bytes:
+        """The tail of stderr."""
+        with self._lock:
+            while self._channel.recv_stderr_ready():
+                self._complaints = (self._complaints + self._channel.recv_stderr(BUFFER))[-LAST_WORDS:]
+            return self._complaints
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         while True:
+            self.complaints()
             try:
                 data = self._channel.recv(len(buffer))
             except TimeoutError:

@@ -29,6 +29,7 @@ from explorer.transports.ssh_address import Address
 CONFIG_VARIABLE, KNOWN_HOSTS_VARIABLE = "EXPLORER_SSH_CONFIG", "EXPLORER_KNOWN_HOSTS"
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+ALL = "Host *"
 DEEPEST = 8  # hops, or files that include files
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@%:-]*", re.ASCII)
 
@@ -61,8 +62,8 @@ def route(address: Address, *, identity_file: str = "") -> Hop:
         NoDevice: ~/.ssh/config cannot be read, or leads in a circle.
     """
     own = os.environ.get(CONFIG_VARIABLE)
-    files = [own] if own else [str(Path.home() / ".ssh" / "config"), SYSTEM_CONFIG]
-    text = "\n".join(["Host *", *(line for file in files for line in (*_lines(file), "Host *"))])
+    files = [own] if own else ["~/.ssh/config", SYSTEM_CONFIG]
+    text = "\n".join(line for file in files for line in (ALL, *_lines(file)))
     if own and not Path(own).is_file():
         raise NoDevice(f"{CONFIG_VARIABLE} names a file that is not there: {own}")
     return _hop(address, text, keys=(identity_file,) if identity_file else (), seen=())
@@ -114,25 +115,25 @@ def _lookup(address: Address, text: str) -> paramiko.SSHConfigDict:
         raise NoDevice(f"{address.host}: cannot make sense of ~/.ssh/config: {error}") from error
 
 
-def _lines(name: str, depth: int = 0) -> Iterator[str]:
-    """The lines of a config file, with the files that it includes in their place.
+def _lines(name: str, *, base: Path | None = None, depth: int = 0) -> Iterator[str]:
+    """The lines of a config file, with the files that it includes in their place: the library knows no Include.
 
-    The library that reads the lines knows no Include. After an included file the block that included it goes on.
+    After an included file the block that included it goes on.
     """
     path = Path(name).expanduser()
+    base = base or path.parent
     if depth > DEEPEST:
         raise NoDevice(f"~/.ssh/config: Include leads in a circle: {path}")
-    block = "Host *"
+    block = ALL
     for line in _text(path).splitlines():
         word, _, rest = line.strip().replace("=", " ", 1).partition(" ")
-        if word.lower() in ("host", "match"):
-            block = line
+        block = line if word.lower() in ("host", "match") else block
         if word.lower() != "include":
             yield line
             continue
-        for file in _included(rest, base=path.parent if depth or path.parent.name != "etc" else Path("/etc/ssh")):
-            inner = list(_lines(file, depth + 1))
-            if block != "Host *" and any(one.strip().lower().startswith(("host ", "match ")) for one in inner):
+        for file in _included(rest, base):
+            inner = list(_lines(file, base=base, depth=depth + 1))
+            if block != ALL and any(one.strip().lower().startswith(("host ", "match ")) for one in inner):
                 raise NoDevice(f"{path}: Include of {file} within '{block.strip()}': it has Host lines of its own")
             yield from inner
             yield block
@@ -147,7 +148,7 @@ def _text(path: Path) -> str:
         raise NoDevice(f"cannot read {path}: {error}") from error
 
 
-def _included(words: str, *, base: Path) -> list[str]:
+def _included(words: str, base: Path) -> list[str]:
     """The files that one line of Include names, in order."""
     patterns = [os.path.join(base, os.path.expanduser(word)) for word in shlex.split(words)]
     return [file for pattern in patterns for file in sorted(glob.glob(pattern))]

@@ -17,7 +17,7 @@ import paramiko
 from explorer.errors import NoDevice
 from explorer.transports.ssh_config import Hop
 from explorer.transports.ssh_known_hosts import KnownHosts
-from explorer.transports.ssh_login import log_in
+from explorer.transports.ssh_login import PASSWORD_VARIABLE, log_in
 from explorer.transports.ssh_pipe import Pipe
 
 CONNECT_S = 15.0
@@ -42,7 +42,7 @@ class Link:
         self._ends = contextlib.ExitStack()
         self.hop = hop
         try:
-            self.transport = self._reach(hop, password_env)
+            self.transport = self._reach(hop, password_env or PASSWORD_VARIABLE)
         except BaseException:
             self.close()
             raise
@@ -51,17 +51,17 @@ class Link:
         """End every hop; may be called twice."""
         self._ends.close()
 
-    def _reach(self, hop: Hop, password_env: str) -> paramiko.Transport:
+    def _reach(self, hop: Hop, password_variable: str) -> paramiko.Transport:
         self.pipe = Pipe(self._pipe(hop), stall_s=STALL_S)
         link = self._shake_hands(hop, self.pipe)
-        log_in(link, hop, password_env=password_env)
+        log_in(link, hop, password_variable=password_variable)
         link.set_keepalive(KEEPALIVE_S)
         return link
 
     def _pipe(self, hop: Hop) -> Any:
         """Something like a socket that ends at the hop's SSH server."""
         if hop.via is not None:
-            return _through(self._reach(hop.via, ""), hop)
+            return _through(self._reach(hop.via, ""), hop)  # the board's password is none of the gateway's business
         if hop.command:
             return self._commanded(hop)
         return _dial(hop)
@@ -79,7 +79,10 @@ class Link:
             link.start_client(timeout=HANDSHAKE_S)
             shown = link.get_remote_server_key()
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise NoDevice(f"{hop}: no SSH there, or none that we speak: {_words(error)}") from error
+            what = (
+                f"its ProxyCommand leads to no SSH server ({hop.command})" if hop.command else "no SSH server answers"
+            )
+            raise NoDevice(f"{hop}: {what}: {_words(error)}") from error
         known.check(shown)
         return link
 

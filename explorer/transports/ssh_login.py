@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,47 +29,60 @@ _typed: dict[str, str] = {}  # by what was asked
 _one_at_a_time = threading.Lock()
 
 
-def log_in(link: paramiko.Transport, hop: Hop, *, password_env: str = "") -> None:
+def log_in(link: paramiko.Transport, hop: Hop, *, password_variable: str = "") -> None:
     """Authenticate on `link`.
+
+    Args:
+        link: the connection, its host key having been accepted.
+        hop: as whom, and with which keys.
+        password_variable: of the environment; without one a password comes from the terminal alone.
 
     Raises:
         NoDevice: no key and no password was taken; it says what was tried.
     """
     tried: list[str] = []
-    accepts = "publickey"
+    accepted = ["publickey"]
+    try:
+        link.auth_none(hop.user)
+        return
+    except paramiko.BadAuthenticationType as error:
+        accepted = error.allowed_types
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise _refused(hop, [f"to ask what it takes: {_words(error)}"], accepted, password_variable) from error
+    if "publickey" in accepted and _by_key(link, hop, tried):
+        return
+    if {"password", "keyboard-interactive"} & {*accepted} and _by_password(link, hop, password_variable, tried):
+        return
+    raise _refused(hop, tried, accepted, password_variable)
+
+
+def _by_key(link: paramiko.Transport, hop: Hop, tried: list[str]) -> bool:
     for name, key in _keys(hop, tried):
         try:
             if not link.auth_publickey(hop.user, key):
-                return
-            tried.append(f"{name}: taken, but the board wants a second proof")
-        except paramiko.BadAuthenticationType as error:
-            accepts = ", ".join(error.allowed_types)
-            break
+                return True
+            tried.append(f"{name}: taken, but a second proof is wanted")
+            return False
         except paramiko.AuthenticationException:
             tried.append(f"{name}: refused")
         except (paramiko.SSHException, EOFError, OSError) as error:
-            tried.append(f"{name}: {_words(error)}")
-            raise _refused(hop, tried, accepts) from error
-    if not _by_password(link, hop, password_env or PASSWORD_VARIABLE, tried):
-        raise _refused(hop, tried, accepts)
+            tried.append(f"{name}: {_words(error)}; a server takes only so many tries: name the key with IdentityFile")
+            return False
+    return False
 
 
 def _by_password(link: paramiko.Transport, hop: Hop, variable: str, tried: list[str]) -> bool:
     password = _secret(variable, f"password of {hop}")
     if not password:
-        tried.append(f"password: none in {variable}, and no terminal to ask at")
+        tried.append(f"a password: none{f' in {variable}' if variable else ''}, and no terminal to ask at")
         return False
     try:
-        left = link.auth_password(hop.user, password)  # falls back to keyboard-interactive by itself
-    except paramiko.BadAuthenticationType as error:
-        tried.append(f"password: not wanted, the board takes {', '.join(error.allowed_types)}")
+        if not link.auth_password(hop.user, password):  # falls back to keyboard-interactive by itself
+            return True
+        tried.append("a password: taken, but a second proof is wanted")
     except (paramiko.SSHException, EOFError, OSError) as error:
         _typed.pop(f"password of {hop}", None)
-        tried.append(f"password: {_words(error)}")
-    else:
-        if not left:
-            return True
-        tried.append("password: taken, but the board wants a second proof")
+        tried.append(f"a password: {_words(error)}")
     return False
 
 
@@ -142,7 +156,7 @@ def _open(file: Path, passphrase: str | None) -> paramiko.PKey | None:
 
 
 def _secret(variable: str, what: str) -> str:
-    if variable in os.environ:
+    if variable and variable in os.environ:
         return os.environ[variable]
     with _one_at_a_time:
         if what not in _typed and sys.stdin is not None and sys.stdin.isatty():
@@ -150,12 +164,12 @@ def _secret(variable: str, what: str) -> str:
     return _typed.get(what, "")
 
 
-def _refused(hop: Hop, tried: list[str], accepts: str) -> NoDevice:
+def _refused(hop: Hop, tried: list[str], accepted: list[str], variable: str) -> NoDevice:
     said = "".join(f"\n    tried {one}" for one in tried)
+    password = f"\n    or set {variable} to the account's password" if variable and "password" in accepted else ""
     return NoDevice(
-        f"{hop}: could not log in; the board takes {accepts}{said}\n"
-        f"    put a public key there with  ssh-copy-id -p {hop.port} {hop.user}@{hop.host}"
-        f"  or set {PASSWORD_VARIABLE}"
+        f"{hop}: could not log in; it takes {', '.join(accepted)}{said}\n"
+        f"    put a public key there:  ssh-copy-id -p {hop.port} {shlex.quote(f'{hop.user}@{hop.host}')}{password}"
     )
 
 

@@ -7,6 +7,7 @@ a file is sent several packets leave together: half the work in the kernel, and 
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -71,6 +72,9 @@ class Pipe:
 
     def close(self) -> None:
         self._closed = True
+        with contextlib.suppress(OSError):  # closed already, or never connected
+            if isinstance(self._under, socket.socket):
+                self._under.shutdown(socket.SHUT_RDWR)  # wakes who waits in it, which closing alone does not
         self._under.close()
 
     def _flush(self) -> None:
