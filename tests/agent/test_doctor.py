@@ -134,6 +134,11 @@ def test_a_desktop_and_somebody_elses_work(tmp_path: Path) -> None:
     told = list(now.others(look))
     assert "train (big) job (process 4002)" in words(told, "load")
     assert "the GPU is 80% busy" in words(told, "load")
+    tree.write("proc/stat", "".join(f"cpu{core} 0 0 0 0 0 0 0\n" for core in os.sched_getaffinity(0)))
+    stat.unlink()
+    elsewhere = look_at(tmp_path)
+    tree.write("proc/stat", "".join(f"cpu{core} 9999 0 0 0 0 0 0\n" for core in os.sched_getaffinity(0)))
+    assert "cannot be seen from here" in words(list(now.others(elsewhere)), "load")
     (desktop,) = now.desktop(look)
     assert desktop["because"].startswith("a desktop is running")
 

@@ -52,12 +52,12 @@ class Look:
 
 
 def cpu_seconds(root: Path) -> dict[int, float]:
-    """Processor time of each process so far, by its number; those of this agent's own session left out."""
-    found = {}
+    """Processor time so far of each process by its number, and as number 0 that of this agent's whole session."""
+    found = {0: 0.0}
     for path, line in sysfs.texts(root, "proc/[0-9]*/stat"):
-        if session_of(path.parent) != os.getsid(0):
-            ticks = sum(map(int, line.rpartition(")")[2].split()[11:13]))
-            found[int(path.parent.name)] = ticks / os.sysconf("SC_CLK_TCK")
+        seconds = sum(map(int, line.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        pid = 0 if session_of(path.parent) == os.getsid(0) else int(path.parent.name)
+        found[pid] = found.get(pid, 0.0) + seconds
     return found
 
 

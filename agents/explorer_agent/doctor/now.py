@@ -62,13 +62,11 @@ def desktop(look: Look) -> Iterator[Finding]:
 def others(look: Look) -> Iterator[Finding]:
     """Who else uses the processor and the GPU."""
     _wait(look)
-    spent = max(time.monotonic() - look.began, 0.01)
-    shares = {pid: (now - look.cpu_s[pid]) / spent for pid, now in cpu_seconds(look.root).items() if pid in look.cpu_s}
-    total = sum(shares.values())
+    shares, total = _others_cores(look)
     if total > BUSY:
         top = sorted(shares, key=lambda pid: shares[pid], reverse=True)[:3]
-        names = ", ".join(f"{_name(look, pid)} (process {pid})" for pid in top if shares[pid] > BUSY / 2)
-        found = f"other programs use {total:.1f} cores: {names or 'many small ones'}"
+        names = [f"{_name(look, pid)} (process {pid})" for pid in top if shares[pid] > BUSY / 2]
+        found = f"others use {total:.1f} cores: {', '.join(names) or 'programs that cannot be seen from here'}"
         yield finding("load", WARN, found, "end them, or wait", because=f"other programs use {total:.1f} cores")
     else:
         yield finding("load", OK, "no other program uses the processor")
@@ -76,6 +74,20 @@ def others(look: Look) -> Iterator[Finding]:
     if gpu is not None and gpu > BUSY:
         because = "another program uses the GPU"
         yield finding("load", WARN, f"the GPU is {gpu:.0%} busy", "end what uses it", because=because)
+
+
+def _others_cores(look: Look) -> tuple[dict[int, float], float]:
+    """Cores in use by each process that is not ours, and by all of them: those of other containers too, which only the
+    kernel's sum over everybody tells of.
+    """
+    now, busy_s = cpu_seconds(look.root), board.busy_s(look.root)
+    spent = max(time.monotonic() - look.began, 0.01)
+    shares = {pid: (seconds - look.cpu_s[pid]) / spent for pid, seconds in now.items() if pid in look.cpu_s}
+    ours = shares.pop(0)
+    total = sum(shares.values())
+    if busy_s is None or look.busy_s is None:
+        return shares, total
+    return shares, max(total, (busy_s - look.busy_s) / spent - ours)
 
 
 def _wait(look: Look) -> None:
