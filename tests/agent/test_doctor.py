@@ -102,6 +102,51 @@ def test_clocks_held_still_are_fine(tmp_path: Path) -> None:
     assert "GPU held at 1300 MHz" in words(told, "clocks")
 
 
+@pytest.mark.parametrize(
+    ("user", "status", "told"),
+    [
+        (0, 1, "the agent runs as root: it may set clocks and power mode"),
+        (1000, 0, "the agent may use nvpmodel and jetson_clocks without a password"),
+        (1000, 1, "without a password the agent may not use nvpmodel and jetson_clocks"),
+    ],
+)
+def test_whether_the_agent_may_set_clocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, status: int, told: str
+) -> None:
+    tree = boards.make("orin-nx", tmp_path)
+    assert list(power.sudo(look_at(tmp_path))) == [], "no program to ask for"
+    for name in ("nvpmodel", "jetson_clocks"):
+        tree.write(f"usr/bin/{name}", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    script = f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit {status}\n'
+    tree.write("usr/bin/sudo", script).chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert words(list(power.sudo(look_at(tmp_path))), "sudo") == told
+    if user:
+        asked = f"-n {tmp_path}/usr/bin/nvpmodel -q\n-n {tmp_path}/usr/bin/jetson_clocks --show\n"
+        assert (tmp_path / "asked").read_text() == asked, "asked to tell, never to change"
+
+
+def test_the_power_mode_is_asked_for_where_its_file_does_not_tell(tmp_path: Path) -> None:
+    tree = boards.make("orin-nx", tmp_path)
+    (tmp_path / "var/lib/nvpmodel/status").unlink()
+    (unknown,) = power.power_mode(look_at(tmp_path))
+    assert (unknown["state"], "MAXN, 10W, 15W, 25W" in unknown["found"]) == ("note", True)
+    tree.write("usr/sbin/nvpmodel", "#!/bin/sh\necho NV Fan Mode:quiet\necho NV Power Mode: 15W\necho 2\n").chmod(0o755)
+    (told,) = power.power_mode(look_at(tmp_path))
+    assert told["found"] == "15W, of MAXN, 10W, 15W, 25W"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("locked", "held by the agent"), ("partly", "came out as partly: no right"), ("left", "")]
+)
+def test_what_the_agent_did_about_clocks(tmp_path: Path, state: str, told: str) -> None:
+    boards.make("orin-nx", tmp_path)
+    report = {"state": state, "why": "no right", "changed": []}
+    last = list(power.clocks(look_at(tmp_path, clocks=report)))[-1]
+    assert told in last["found"]
+    assert (last["state"] == "warn") == (state == "left")
+
+
 def test_heat_alarms_and_rising_counters(tmp_path: Path) -> None:
     tree = boards.make("orin-nx", tmp_path)
     look = look_at(tmp_path)

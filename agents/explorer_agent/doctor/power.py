@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from explorer_agent import board, jetson, rails, sysfs
-from explorer_agent.clocks import Domain
+from explorer_agent import board, jetson, rails, sysfs, undo
+from explorer_agent.clocks import LEFT, LOCKED, Domain
 from explorer_agent.clocks import found as found_clocks
 from explorer_agent.doctor.look import NOTE, OK, WARN, Finding, Look, answer_of, finding
 
@@ -84,14 +84,14 @@ def power_mode(look: Look) -> Iterator[Finding]:
     current = modes.current or _asked(look.root)
     if not current:
         found = f"which one is set is not told; there are {', '.join(modes.names)}"
-        yield finding("power mode", NOTE, found, "sudo nvpmodel -q tells")
+        yield finding("power mode", NOTE, found, "ask on the board: sudo nvpmodel -q")
     else:
         yield finding("power mode", OK, f"{current}, of {', '.join(modes.names)}")
 
 
 def _asked(root: Path) -> str:
-    """The mode's name as nvpmodel tells it; empty when it does not, or this is not about the running system."""
-    _, told = answer_of(["nvpmodel", "-q"], within_s=TOOL_S) if root == Path("/") else (1, "")
+    """The mode's name as nvpmodel tells it; empty when it does not."""
+    _, told = answer_of([undo.tool("nvpmodel", root), "-q"], within_s=TOOL_S)
     return next((line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("NV Power Mode:")), "")
 
 
@@ -106,13 +106,18 @@ def clocks(look: Look) -> Iterator[Finding]:
     graphics = [domain for domain in domains if domain not in processors]
     if graphics:
         yield _clock("GPU", graphics, [], look)
+    report = look.capabilities.get("clocks", {"state": LEFT})
+    if report["state"] == LOCKED:
+        yield finding("clocks", OK, "held by the agent while it serves; put back after it")
+    elif report["state"] != LEFT:
+        yield finding("clocks", NOTE, f"clocks: lock was asked for, but came out as {report['state']}: {report['why']}")
 
 
 def _clock(what: str, domains: Sequence[Domain], governors: Sequence[str], look: Look) -> Finding:
     low, high = ([sysfs.number(getattr(domain, end)) or 0 for domain in domains] for end in ("low", "high"))
     mega = 1e3 if what == "processor" else 1e6  # cpufreq counts in kHz, devfreq in Hz
     names = f" ({' and '.join(governors)})" if governors else ""
-    if low == high or governors == ["performance"]:
+    if low == high:
         return finding("clocks", OK, f"{what} held at {max(high) / mega:.0f} MHz{names}")
     tool = "jetson_clocks" if look.jetson else "cpupower frequency-set -g performance"
     advice = f"clocks: lock in the board's file, or by hand: sudo {tool}"
@@ -122,14 +127,16 @@ def _clock(what: str, domains: Sequence[Domain], governors: Sequence[str], look:
 
 def sudo(look: Look) -> Iterator[Finding]:
     """Whether the agent may set clocks and power mode: asked in a way that never asks for a password."""
-    if not look.jetson or look.root != Path("/"):
+    there = {name: path for name in _TOOLS for path in [undo.tool(name, look.root)] if path}
+    if not there:
         return
     if os.geteuid() == 0:
-        yield finding("sudo", OK, "the agent runs as root, and may set clocks and power mode")
+        yield finding("sudo", OK, "the agent runs as root: it may set clocks and power mode")
         return
-    refused = [tool for tool, words in _TOOLS.items() if answer_of(["sudo", "-n", tool, *words], within_s=TOOL_S)[0]]
-    if not refused:
-        yield finding("sudo", OK, "clocks and power mode may be set without a password")
-        return
-    advice = "set them by hand before a run, or allow it: agents/README.md, sudoers"
-    yield finding("sudo", NOTE, f"{' and '.join(refused)} cannot be run without a password", advice)
+    asked = {name: [undo.tool("sudo", look.root), "-n", path, *_TOOLS[name]] for name, path in there.items()}
+    refused = [name for name, command in asked.items() if answer_of(command, within_s=TOOL_S)[0]]
+    if refused:
+        found = f"without a password the agent may not use {' and '.join(refused)}"
+        yield finding("sudo", NOTE, found, "set clocks and power mode by hand, or see Clocks in agents/README.md")
+    else:
+        yield finding("sudo", OK, f"the agent may use {' and '.join(asked)} without a password")
