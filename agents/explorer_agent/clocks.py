@@ -119,9 +119,9 @@ class Held:
             return []
         try:
             # It asks before it overwrites; what an earlier run stored has been restored, or is from before a reboot.
-            undo.run(self._root, "jetson_clocks", "--store", str(self._root / undo.STORED_CLOCKS), answer="y\n")
+            self._journal.run("jetson_clocks", "--store", str(self._root / undo.STORED_CLOCKS), agree=True)
             self._journal.promise([{"do": "jetson_clocks"}])
-            undo.run(self._root, "jetson_clocks")
+            self._journal.run("jetson_clocks")
         except OSError as error:
             return [error]
         return []

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
@@ -34,6 +35,7 @@ VALUE = re.compile(r"[\w-]{1,32}", re.ASCII)
 STORED_CLOCKS = Path("run/explorer-jetson_clocks.conf")
 PLACES = ("usr/sbin", "usr/bin")  # of nvpmodel, and of jetson_clocks and sudo
 TOOL_S = 60
+AGREED = b"y\n"
 
 
 @dataclass
@@ -75,9 +77,9 @@ class Journal:
         undone, kept = Undone(), []
         if not self._path.exists():
             return undone
-        with self._alone():
+        with self._alone() as turn:
             for line in reversed(self._lines()):
-                if not self._settle(line, undone, own):
+                if not self._settle(line, undone, own, turn):
                     kept.append(line)
             self._save(kept[::-1])
         return undone
@@ -92,28 +94,42 @@ class Journal:
         except ValueError:
             return False
 
-    def _settle(self, line: str, undone: Undone, own: bool) -> bool:
+    def run(self, name: str, *words: str, agree: bool = False) -> None:
+        """Run one of the board's programs to change what has been promised.
+
+        Raises:
+            OSError: see `run`.
+        """
+        with self._alone() as turn:
+            run(self._root, turn, name, *words, agree=agree)
+
+    def _settle(self, line: str, undone: Undone, own: bool, turn: int) -> bool:
         """Whether `line` needs no more undoing."""
         if own and not self._is_own(line):
             return False
         try:
             entry = checked(line)
-            undone.done.append(_ACTIONS[entry["do"]](self._root, entry))
+            undone.done.append(_ACTIONS[entry["do"]](self._root, entry, turn))
         except (OSError, ValueError) as error:
             undone.failed.append(str(error))
             return False
         return True
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Nobody else reads or writes this journal, or undoes it, meanwhile. Undoing ends, so waiting does."""
+    def _alone(self) -> Iterator[int]:
+        """It is this process's turn, and nobody else's, to change or undo. Yields a file that holds the turn for as
+        long as anybody has it open: a program that gets it as its stdin ends its turn itself, should whoever started
+        it be killed.
+        """
         name = self._path.with_suffix(".lock")
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        turn = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            if not locked(turn, within_s=2 * TOOL_S):
+                raise OSError(f"{name}: another process does not stop changing this board's settings")
+            os.pwrite(turn, AGREED, 0)
+            yield turn
         finally:
-            os.close(lock)
+            os.close(turn)
 
     def _lines(self) -> list[str]:
         """Whole lines; one that was torn was never relied on, as no change comes before its line is on disk."""
@@ -189,8 +205,29 @@ def tool(name: str, root: Path) -> str:
     return shutil.which(name, path=os.pathsep.join(str(root / place) for place in PLACES)) or ""
 
 
-def run(root: Path, name: str, *words: str, answer: str = "") -> str:
+def locked(file: int, *, within_s: float) -> bool:
+    """Whether an exclusive lock on `file` was to be had in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def run(root: Path, turn: int, name: str, *words: str, agree: bool = False) -> str:
     """Run one of the board's programs as root, by sudo where need be; its output.
+
+    Args:
+        root: of the board.
+        turn: its stdin, at whose end it stands, unless it is to read that it is `agree`d.
+        name: of the program.
+        words: for it.
+        agree: to what it asks.
 
     Raises:
         OSError: it is not there, may not be run, takes longer than TOOL_S, or complains. jetson_clocks ends with 0
@@ -202,9 +239,10 @@ def run(root: Path, name: str, *words: str, answer: str = "") -> str:
     argv = [program, *words]
     if os.geteuid() != 0 and tool("sudo", root):
         argv = [tool("sudo", root), "-n", *argv]
+    os.lseek(turn, 0, os.SEEK_SET if agree else os.SEEK_END)
     pipe, both = subprocess.PIPE, subprocess.STDOUT
     try:
-        done = subprocess.run(argv, input=answer, stdout=pipe, stderr=both, text=True, timeout=TOOL_S, check=False)
+        done = subprocess.run(argv, stdin=turn, stdout=pipe, stderr=both, text=True, timeout=TOOL_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{name} takes longer than {TOOL_S} s") from error
     if done.returncode or re.search(r"\berror\b", done.stdout, re.IGNORECASE):
@@ -212,15 +250,15 @@ def run(root: Path, name: str, *words: str, answer: str = "") -> str:
     return done.stdout
 
 
-def power_mode(root: Path) -> int:
+def power_mode(root: Path, turn: int) -> int:
     """The number of the board's power mode; ``nvpmodel -q`` says its name, then its number."""
-    numbers = re.findall(r"^\s*(\d+)\s*$", run(root, "nvpmodel", "-q"), re.MULTILINE)
+    numbers = re.findall(r"^\s*(\d+)\s*$", run(root, turn, "nvpmodel", "-q"), re.MULTILINE)
     if not numbers:
         raise OSError("nvpmodel -q names no power mode")
     return int(numbers[-1])
 
 
-def _write(root: Path, entry: Entry) -> str:
+def _write(root: Path, entry: Entry, _: int) -> str:
     path, text = entry["path"], entry["text"]
     if entry.get("boot") != boot_id(root):
         return f"{path}: back by itself, the board was restarted"
@@ -237,23 +275,24 @@ def _write(root: Path, entry: Entry) -> str:
     return f"{path}: {text}"
 
 
-def _nvpmodel(root: Path, entry: Entry) -> str:
+def _nvpmodel(root: Path, entry: Entry, turn: int) -> str:
     mode = entry["mode"]
-    if power_mode(root) != mode:
-        run(root, "nvpmodel", "-m", str(mode))  # one that wants a reboot hears no yes from here, and so changes nothing
-    if power_mode(root) != mode:
-        raise OSError(f"the power mode is {power_mode(root)} still, was {mode}; it may need a restart of the board")
+    if power_mode(root, turn) != mode:
+        run(root, turn, "nvpmodel", "-m", str(mode))  # one that wants a reboot hears no yes, and so changes nothing
+    now = power_mode(root, turn)
+    if now != mode:
+        raise OSError(f"the power mode is {now} still, was {mode}; it may need a restart of the board")
     return f"power mode {mode}"
 
 
-def _jetson_clocks(root: Path, entry: Entry) -> str:
+def _jetson_clocks(root: Path, entry: Entry, turn: int) -> str:
     if entry.get("boot") != boot_id(root):
         return "jetson_clocks: undone by the restart of the board"
-    run(root, "jetson_clocks", "--restore", str(root / STORED_CLOCKS))
+    run(root, turn, "jetson_clocks", "--restore", str(root / STORED_CLOCKS))
     return "jetson_clocks --restore"
 
 
-_ACTIONS: dict[str, Callable[[Path, Entry], str]] = {
+_ACTIONS: dict[str, Callable[[Path, Entry, int], str]] = {
     "write": _write,
     "nvpmodel": _nvpmodel,
     "jetson_clocks": _jetson_clocks,

@@ -12,7 +12,6 @@ killed too, the next agent undoes before it serves, and ``restore`` does by hand
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -22,7 +21,7 @@ import time
 from pathlib import Path
 
 import explorer_agent
-from explorer_agent.undo import Journal
+from explorer_agent.undo import Journal, locked
 
 WAIT_S = 10.0  # for another agent's watchdog to end
 LAST_S = 400.0  # for undoing: two programs that take all the time they are given, tried three times
@@ -85,7 +84,7 @@ def main(home: str, root: str, by: str) -> None:
     with contextlib.suppress(OSError):  # only root may ask to be spared when memory runs out
         Path("/proc/self/oom_score_adj").write_text("-900", encoding="ascii")
     board = os.open(Path(root) / "sys", os.O_RDONLY | os.O_CLOEXEC)
-    if not _lock(board):
+    if not locked(board, within_s=WAIT_S):
         os.write(1, b"another agent has changed this board's settings, and has not put them back yet\n")
         return
     os.write(1, READY)
@@ -101,19 +100,6 @@ def _undo(journal: Journal) -> None:
         if not journal.undo(own=True).failed:
             return
         time.sleep(1)
-
-
-def _lock(board: int) -> bool:
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            fcntl.flock(board, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
 
 
 def _wait(pipe: int) -> None:

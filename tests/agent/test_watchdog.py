@@ -106,6 +106,21 @@ def test_jetson_clocks_are_put_back_too(serve: Serve, board: Board) -> None:
     assert "--restore" in board.calls()[-1]
 
 
+def test_killed_while_jetson_clocks_runs(bundle: Path, tmp_path: Path, board: Board) -> None:
+    """The program goes on when its agent is killed, and has its way after that: it is waited for, then undone."""
+    board.give("jetson_clocks", JETSON_CLOCKS)
+    board.put("slow", 1)
+    before, holder = board.knobs(), Holder(bundle, tmp_path / "home", board)
+    while "jetson_clocks" not in board.calls():
+        time.sleep(0.01)
+    everybody = family(holder.process.pid)
+    holder.process.kill()
+    assert gone(everybody, within_s=60)
+    assert "--restore" in board.calls()[-1]
+    assert board.knobs() == before
+    holder.close()
+
+
 def test_host_killed(bundle: Path, tmp_path: Path, board: Board) -> None:
     """The host's pipes end with it, and the agent with them."""
     before = board.knobs()

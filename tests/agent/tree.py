@@ -35,6 +35,7 @@ case "$1" in
 --restore)
     for line in $(cat "$2"); do echo "${line#*:}" > "${line%%:*}"; done ;;
 "")
+    sleep "$(cat "$board/slow" 2> /dev/null || echo 0)"
     echo 0 > "$gpu/railgate_enable"
     for knob in $knobs; do
         high=$(echo "$knob" | sed s/min_freq/max_freq/)
