@@ -159,7 +159,7 @@ class Loop:
         self._watcher.trial(turn.candidate)
         if turn.refusal is not None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._settle(turn, turn.refusal, device=self._fleet.free[0].spec, started=now, seconds=0.0)
+            self._settle(turn, turn.refusal, device=self._fleet.any.name, started=now, seconds=0.0)
             return
         self._store.begin(turn.number, turn.candidate.params)
         self._under_way.add(turn.number)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from explorer.study import Ending
 
 COMPRESSION = ("train", "prune", "finetune", "export", "quantise")
+JOBS = ("build", "measure", "infer")
 _UNITS = {"_ips": "/s", "_mj": " mJ", "_ms": " ms", "_mb": " MB", "_w": " W"}
 
 
@@ -36,6 +38,7 @@ class Progress:
         self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         self._task = TaskID(0)
         self._objectives: tuple[str, ...] = ()
+        self._boards: dict[str, str] = {}  # of a fleet: spec → short name
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -56,11 +59,13 @@ class Progress:
         if note:
             self._say(note)
         begun = f"continues after {len(records)} of" if records else "explores"
-        self._say(
-            f"{experiment.study}: {begun} {planned} of {experiment.space.size} candidates on {experiment.devices[0]}"
+        self._boards = short_names(experiment.devices) if len(experiment.devices) > 1 else {}
+        where = (
+            f"{len(self._boards)} boards: {', '.join(self._boards.values())}" if self._boards else experiment.devices[0]
         )
-        told = f"each line: {axes} → {' '.join(self._objectives)}"
-        self._say(textwrap.fill(told, 80, subsequent_indent=" " * 11))
+        self._wrapped(f"{experiment.study}: {begun} {planned} of {experiment.space.size} candidates on {where}")
+        board = "board  " if self._boards else ""
+        self._wrapped(f"each line: {board}{axes} → {' '.join(self._objectives)}", indent=11)
 
     def trial(self, candidate: Candidate) -> None:
         """Show whose turn it is."""
@@ -71,18 +76,25 @@ class Progress:
         self._bar.update(self._task, completed=done)
         count = f"{done:>{len(str(planned))}}/{planned}"
         eta = f"  {_duration(eta_s)} left" if done < planned and record.state == "complete" else ""
-        self._say(f"{count}  {_values(record.params)} → {self._outcome(record)}{eta}")
+        widest = max(map(len, self._boards.values()), default=0)
+        board = f"{self._boards.get(record.device, record.device):<{widest}}  " if self._boards else ""
+        self._say(f"{count}  {board}{_values(record.params)} → {self._outcome(record)}{eta}")
 
     def note(self, text: str) -> None:
         """Something out of the ordinary."""
-        self._say(text)
+        for line in text.splitlines():
+            self._wrapped(line, indent=2)
 
     def _outcome(self, record: Record) -> str:
         if record.state != "complete":
-            return f"{record.state}: {record.reason.splitlines()[0].partition(': ')[0]}"  # the report has it whole
+            return f"{record.state}: {_in_short(record)}"  # the report has it whole
         stars = set(record.evaluation.estimated)
         told = (brief(name, record.metrics[name]) + "*" * (name in stars) for name in self._objectives)
         return "  ".join(told)
+
+    def _wrapped(self, text: str, *, indent: int = 0) -> None:
+        lines = textwrap.wrap(text, 80, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+        self._say("\n".join(lines))
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False)
@@ -101,9 +113,41 @@ def summary(ending: Ending) -> str:
     states = Counter(record.state for record in ending.records)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
     estimated = any(record.evaluation.estimated for record in ending.records)
-    lines = [f"{ending.reason}; this run: {told}", _compression(ending.records)]
+    lines = [f"{ending.reason}; this run: {told}", _by_board(ending.records), _compression(ending.records)]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
+
+
+def short_names(specs: Sequence[str]) -> dict[str, str]:
+    """What boards are called where there is little room: ``ssh://nvidia@orin-1.local`` → ``orin-1``."""
+    short = {spec: _short(spec) for spec in specs}
+    twice = {name for name, count in Counter(short.values()).items() if count > 1}
+    return {spec: spec if name in twice else name for spec, name in short.items()}
+
+
+def _short(spec: str) -> str:
+    if spec.startswith("ssh://"):
+        host = spec.removeprefix("ssh://").rpartition("@")[2]
+        name = host.partition(".")[0]
+        return host if name.isdigit() or host.startswith("[") else name.partition(":")[0]
+    return spec.removesuffix(":") if spec.endswith(":") else PurePath(spec).stem
+
+
+def _by_board(records: tuple[Record, ...]) -> str:
+    """Which board did how much, where there was more than one."""
+    did = Counter(record.device for record in records)
+    short = short_names(list(did))
+    told = ", ".join(f"{short[spec]} {count}" for spec, count in sorted(did.items()))
+    lines = textwrap.wrap(f"by board: {told}", 80, subsequent_indent=" " * 10)
+    return "\n".join(lines) if len(did) > 1 else ""
+
+
+def _in_short(record: Record) -> str:
+    """The first clause of why a trial has no result, without the names of its board and job."""
+    words = record.reason.partition("\n")[0].removeprefix(f"{record.device}: ")
+    for job in JOBS:
+        words = words.removeprefix(f"{job}: ")
+    return words.partition(": ")[0]
 
 
 def _compression(records: tuple[Record, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explorer.progress import brief
+from explorer.progress import brief, short_names
 from explorer.result import Metric
 
 
@@ -21,3 +21,16 @@ from explorer.result import Metric
 )
 def test_values_in_few_characters(name: str, value: float, told: str) -> None:
     assert brief(name, Metric(value)) == told
+
+
+@pytest.mark.parametrize(
+    ("specs", "names"),
+    [
+        (["ssh://nvidia@orin-1.local", "ssh://orin-2:2222"], ["orin-1", "orin-2"]),
+        (["ssh://a@10.0.0.1", "ssh://a@10.0.0.2:22"], ["10.0.0.1", "10.0.0.2:22"]),
+        (["ssh://a@orin", "ssh://b@orin"], ["ssh://a@orin", "ssh://b@orin"]),
+        (["local:", "boards/left.yaml", "ssh://[fe80::1]:22"], ["local", "left", "[fe80::1]:22"]),
+    ],
+)
+def test_boards_are_called_by_short_names_that_differ(specs: list[str], names: list[str]) -> None:
+    assert list(short_names(specs).values()) == names

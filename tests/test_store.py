@@ -115,3 +115,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot write the results folder"), open_store(tmp_path / "file" / "s", STUDY):
         pass
+
+
+def test_what_was_begun_and_never_recorded_is_remembered(tmp_path: Path) -> None:
+    with open_store(tmp_path / "s", STUDY) as store:
+        for number in range(3):
+            store.begin(number, {"batch": number})
+        store.append(Record(1, "failed", {"batch": 1}, "d", "", 1.0))
+        with (tmp_path / "s" / "begun.jsonl").open("ab") as file:
+            file.write(b'{"number": 3, "par')  # a write that was killed
+        assert store.unfinished() == {0: {"batch": 0}, 2: {"batch": 2}}
+
+
+def test_boards_are_kept_in_the_order_they_were_measured(tmp_path: Path) -> None:
+    with open_store(tmp_path / "s", STUDY) as store:
+        for name in ("b", "a", "b"):
+            store.append_board({"board": name})
+        assert [line["board"] for line in store.boards] == ["b", "a", "b"]

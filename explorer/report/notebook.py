@@ -124,7 +124,18 @@ def _frame(view: View, records: tuple[Record, ...]) -> pd.DataFrame:
         row(record, view) | {"state": record.state, "reason": record.reason} for record in records
     ]
     metrics = [f"{name}{end}" for name in view.metrics for end in ("", "_low", "_high")]
-    ending = ["estimated", "simulated", "flags", "on_front", "state", "reason", "device", "started", "seconds"]
+    ending = [
+        "estimated",
+        "simulated",
+        "flags",
+        "scaled",
+        "on_front",
+        "state",
+        "reason",
+        "device",
+        "started",
+        "seconds",
+    ]
     frame = pd.DataFrame(rows, columns=["trial", *view.axes, *metrics, *ending]).set_index("trial")
     frame["on_front"] = frame["on_front"].astype(bool)
     return frame.astype(dict.fromkeys(metrics, "float64"))

@@ -51,6 +51,7 @@ def row(record: Record, view: View) -> dict[str, Any]:
         cells |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
     words = {"estimated": evaluation.estimated, "simulated": evaluation.simulated, "flags": evaluation.flags}
     cells |= {name: " ".join(values) for name, values in words.items()}
+    cells["scaled"] = " ".join(f"{name}={ratio:.4g}" for name, ratio in evaluation.scaled.items())
     cells |= {"on_front": int(record.number in view.on_front), "device": record.device, "started": record.started}
     return cells | {"seconds": record.seconds}
 
@@ -97,6 +98,7 @@ def _columns(view: View) -> list[str]:
         "estimated",
         "simulated",
         "flags",
+        "scaled",
         "on_front",
         "device",
         "started",

@@ -179,7 +179,8 @@ def view_of(data: StudyData) -> View:
 def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
     """What the marks on these records (and metrics) mean, and whom they concern; empty when nothing is marked."""
     shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
-    for mark, pick in ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated")):
+    kinds = ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated"), (wording.SCALED, "scaled"))
+    for mark, pick in kinds:
         concerned = {name for record in shown for name in getattr(record.evaluation, pick)}
         names = [name for name in among if name in concerned]
         if names:

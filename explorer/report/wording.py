@@ -21,10 +21,11 @@ _UNITS = {
 }
 _SPECIAL = {"subjects_25ips": ("subjects at 25/s", ""), "macs": ("MACs", ""), "params": ("parameters", "")}
 
-ESTIMATED, SIMULATED, DOUBTFUL = "*", "†", "!"
+ESTIMATED, SIMULATED, SCALED, DOUBTFUL = "*", "†", "‡", "!"
 MEANING = {
     ESTIMATED: "estimated by a model, not measured",
     SIMULATED: "simulated: a virtual board, not a real one",
+    SCALED: "brought to the scale of the study's first board by their references (boards.jsonl)",
     DOUBTFUL: "deserves doubt",
 }
 
@@ -46,9 +47,12 @@ def heading(name: str) -> str:
 
 
 def marks(record: Record, metric: str) -> str:
-    """``*`` for an estimated metric, ``†`` for a simulated one; belongs wherever the number is printed."""
-    evaluation = record.evaluation
-    return ESTIMATED * (metric in evaluation.estimated) + SIMULATED * (metric in evaluation.simulated)
+    """``*`` for an estimated metric, ``†`` for a simulated one, ``‡`` for one brought to another board's scale; belongs
+    wherever the number is printed.
+    """
+    found = record.evaluation
+    marked = ((ESTIMATED, found.estimated), (SIMULATED, found.simulated), (SCALED, found.scaled))
+    return "".join(mark for mark, metrics in marked if metric in metrics)
 
 
 def half_width(metric: Metric) -> float | None:

@@ -29,7 +29,8 @@ AXES = {
 
 def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: Any) -> Record:
     """A complete record; `changes` replace fields of the record or of its evaluation."""
-    evaluation = {k: changes.pop(k) for k in ("estimated", "simulated", "flags", "stages", "artifacts") if k in changes}
+    of_evaluation = ("estimated", "simulated", "flags", "scaled", "stages", "artifacts")
+    evaluation = {k: changes.pop(k) for k in of_evaluation if k in changes}
     fields: dict[str, Any] = {
         "state": "complete",
         "params": {"batch": number},

@@ -10,6 +10,8 @@ import pytest
 
 from explorer import pareto
 from explorer.errors import BadInput
+from explorer.report.table import as_table
+from explorer.report.text import as_csv, as_json, as_markdown
 from explorer.report.view import View, footnotes, load, view_of
 from explorer.result import Metric, Record
 from explorer.store import StudyData
@@ -145,3 +147,16 @@ def test_a_torn_last_line_does_not_hide_the_front(tmp_path: Path) -> None:
     with (folder / "trials.jsonl").open("a") as file:
         file.write('{"format": 1, "number": 20, "sta')
     assert load(folder).front == whole.front
+
+
+def test_what_was_brought_to_another_scale_is_marked_wherever_it_stands() -> None:
+    metrics = {"latency_ms": Metric(3.0, 2.9, 3.1)}
+    trials = (record(0, metrics), record(1, metrics, scaled={"latency_ms": 1.031}))
+    objectives = [{"metric": "latency_ms", "direction": "min"}]
+    view = view_of(StudyData(Path("x"), {"study": "x", "objectives": objectives}, trials))
+    assert "3.00 ±0.10‡" in as_table(view, pareto=False, width=80)
+    told = "brought to the scale of the study's first board by their references (boards.jsonl): latency_ms"
+    assert told in " ".join(as_table(view, pareto=False, width=80).split())
+    assert '"latency_ms": 1.031' in as_json(view, pareto=False)
+    assert ",latency_ms=1.031," in as_csv(view, pareto=False)
+    assert "‡" in as_markdown(view, pareto=False)
