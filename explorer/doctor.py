@@ -24,7 +24,7 @@ from rich.text import Text
 
 from explorer.artifacts import cache_root
 from explorer.device import Device, connect
-from explorer.errors import BadInput, DeviceLost, JobFailed, NoDevice, Problem
+from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice, Problem
 from explorer.registry import nearest
 from explorer.transports import specs
 from explorer.transports.boards import boards
@@ -213,8 +213,8 @@ def _seconds(seconds: float) -> str:
 def _told(device: Device) -> Iterator[Finding]:
     try:
         yield from map(Finding.of, device.findings())
-    except JobFailed as error:
-        yield Finding("agent", "warn", f"does not tell more: {error}")
+    except (Infeasible, JobFailed) as error:  # an older one does not know the question
+        yield Finding("agent", "note", f"it tells no more than this: {error}")
 
 
 def _sections(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:

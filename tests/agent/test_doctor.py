@@ -117,7 +117,7 @@ def test_whether_the_agent_may_set_clocks(
     assert list(power.sudo(look_at(tmp_path))) == [], "no program to ask for"
     for name in ("nvpmodel", "jetson_clocks"):
         tree.write(f"usr/bin/{name}", "#!/bin/sh\nexit 1\n").chmod(0o755)
-    script = f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit {status}\n'
+    script = f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/asked\nexit {status}\n'
     tree.write("usr/bin/sudo", script).chmod(0o755)
     monkeypatch.setattr(os, "geteuid", lambda: user)
     assert words(list(power.sudo(look_at(tmp_path))), "sudo") == told
