@@ -51,7 +51,12 @@ def _first_comment(path: Path) -> str:
 
 
 def _devices() -> Rows:
-    return summaries().items()
+    """Boards known by name, and the other ways to name one."""
+    return [
+        *summaries().items(),
+        ("ssh://[user@]host[:port]", "any board you can log in to; its own python3 (3.8 or later) is all it needs"),
+        ("some/board.yaml", "a board, or a group of equal ones, described in a file of yours: see devices/examples"),
+    ]
 
 
 def _runtimes() -> Rows:

@@ -64,7 +64,8 @@ def _boards(document: Document, where: Where, spec: Any) -> tuple[str, ...]:
     try:
         found = specs.expand(spec, known=boards(), search=document.file.resolve().parent)
     except BadInput as error:
-        document.adopt(error, where)
+        document.problems += [problem for problem in error.problems if problem.file]  # of a board's or a group's file
+        document.adopt(BadInput([problem for problem in error.problems if not problem.file]), where)
         return ()
     for board in found:
         _check_file(document, board)

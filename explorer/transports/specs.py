@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,37 @@ def _expanded(spec: str, known: Mapping[str, Path], search: Path, inside: tuple[
         raise _unknown(spec, known, file)
     content = described(file)
     if "group" in content:
-        return _members(content["group"], file, known, inside)
+        return _members(content, file, known, inside)
     return [f"{spec.removesuffix(':')}:" if spec.removesuffix(":") in known else str(file)]
 
 
-def _members(group: Any, file: Path, known: Mapping[str, Path], inside: tuple[Path, ...]) -> list[str]:
+def _members(content: Mapping[str, Any], file: Path, known: Mapping[str, Path], inside: tuple[Path, ...]) -> list[str]:
+    group, strange = content["group"], [key for key in content if key not in ("group", "summary")]
+    if strange:
+        raise BadInput(Problem("unknown key in a group", file, seen=str(strange[0]), allowed="summary, group"))
     if not isinstance(group, list) or not group or not all(isinstance(member, str) for member in group):
         raise BadInput(Problem("a group is a list of boards", file, path="group", seen=str(group), allowed=ALLOWED))
     if file in inside:
         raise BadInput(Problem("a group cannot hold itself", file, path="group"))
-    return [spec for member in group for spec in _expanded(member, known, file.parent, (*inside, file))]
+    return [spec for i in range(len(group)) for spec in _member(group[i], i, file, known, inside)]
+
+
+def _member(spec: str, index: int, file: Path, known: Mapping[str, Path], inside: tuple[Path, ...]) -> list[str]:
+    """What one entry of a group means; its mistakes are told with the group's file."""
+    try:
+        return _expanded(spec, known, file.parent, (*inside, file))
+    except BadInput as error:
+        line, path = _line_of(file, index), f"group[{index}]"
+        problems = [p if p.file else replace(p, file=file, line=line, path=path) for p in error.problems]
+        raise BadInput(problems) from error
+
+
+def _line_of(file: Path, index: int) -> int | None:
+    """The line in which entry `index` of a group's list stands."""
+    top = yaml.compose(file.read_text(encoding="utf-8"))
+    pairs = top.value if isinstance(top, yaml.MappingNode) else []
+    lists = [value for key, value in pairs if key.value == "group" and isinstance(value, yaml.SequenceNode)]
+    return int(lists[0].value[index].start_mark.line) + 1 if lists else None
 
 
 def check_address(spec: str) -> str:
