@@ -369,3 +369,21 @@ def test_this_machine_is_described(tmp_path: Path) -> None:
     found = doctor.findings(Look(tmp_path, {"runtimes": {"a": RUNTIME}, "meters": {"rapl": METER}}))
     assert board.cpu_model() in words(found, "processor")
     assert not [one for one in found if "could not be looked at" in one["found"]]
+
+
+def test_a_laptop(tmp_path: Path) -> None:
+    """x86: intel_pstate's governor, a package sensor, heat counters, RAPL shut to ordinary users; no Jetson words."""
+    tree = boards.laptop(tmp_path)
+    found = doctor.findings(look_at(tmp_path))
+    assert words(found, "board").startswith("ThinkPad X1, ")
+    assert "processor free between 400 and 4700 MHz (powersave)" in words(found, "clocks")
+    (clock,) = (one for one in found if one["topic"] == "clocks")
+    assert "cpupower" in clock["advice"]
+    assert words(found, "temperature") == "61 °C at its hottest (x86_pkg_temp, of 2 sensors)"
+    assert words(found, "throttling") == "none now; events since the start: too hot 7"
+    assert not {"rails", "total", "lag", "power mode", "sudo", "jetpack", "dla"} & {one["topic"] for one in found}
+    assert "jetson_clocks" not in str(found)
+    look = look_at(tmp_path)
+    tree.write("sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "9\n")
+    (hot,) = now.throttling(look)
+    assert hot["because"] == "the board is holding its clocks back (too hot)"

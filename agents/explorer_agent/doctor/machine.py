@@ -35,7 +35,7 @@ def model(look: Look) -> Iterator[Finding]:
 
 def _jetpack(jetpack: str, l4t: str) -> Finding:
     if jetpack:
-        return finding("jetpack", OK, f"{jetpack}, NVIDIA's software for it (its Linux, L4T: {l4t})")
+        return finding("jetpack", OK, f"{jetpack}, NVIDIA's system for the board, on its Linux L4T {l4t}")
     if l4t:
         return finding("jetpack", NOTE, f"of NVIDIA's Linux, L4T {l4t}: newer or older than those known here")
     advice = "look for /etc/nv_tegra_release; a container needs it mounted"

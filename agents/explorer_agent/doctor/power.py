@@ -69,10 +69,11 @@ def meters(look: Look) -> Iterator[Finding]:
     if usable:
         yield finding("meter", OK, f"{', '.join(usable)}: power and energy can be measured")
         return
-    why_not = "; ".join(f"{name}: {facts['why_not']}" for name, facts in found.items())
+    why_not = [f"{name}: {facts['why_not']}" for name, facts in found.items()]
+    why_not += ["the rails above are shown, but no meter of this agent records them"] if rails.rails(look.root) else []
     advice = "take energy for an estimate: from idle_w and busy_core_w, which the board's file declares"
-    because = "no power meter can be read, so energy cannot be measured"
-    yield finding("meter", WARN, f"none can be read; {why_not}", advice, because=because)
+    because = "no power meter can be used, so energy cannot be measured"
+    yield finding("meter", WARN, f"none that can be used; {'; '.join(why_not)}", advice, because=because)
 
 
 def power_mode(look: Look) -> Iterator[Finding]:
