@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -250,3 +251,25 @@ def test_an_agent_whose_watchdog_was_killed_gets_another(hold: Holder, board: Bo
     while board.get(LOW) != "729600" and time.monotonic() < deadline:
         time.sleep(0.02)
     assert board.get(LOW) == "729600"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_any_moment(seed: int, bundle: Path, tmp_path: Path, board: Board) -> None:
+    """The agent, or it and all that it started; in the midst of locking, too."""
+    chance = random.Random(seed)
+    if chance.random() < 0.5:
+        board.give("jetson_clocks", JETSON_CLOCKS)
+        board.put("slow", chance.choice([0, 0.1, 0.3]))
+    before, holder = board.knobs(), Holder(bundle, tmp_path / "home", board)
+    time.sleep(chance.uniform(0, 0.8))
+    everybody = family(holder.process.pid)
+    alone = chance.random() < 0.5
+    for pid in [holder.process.pid, *([] if alone else everybody)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert gone(everybody, within_s=60)
+    assert not alone or becomes(board, before)
+    assert restore(bundle, tmp_path / "home", board).returncode == 0
+    assert board.knobs() == before
+    holder.close()
