@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 Message = dict[str, Any]
 Place = tuple[str | int, ...]
 
+# The same noise every time: what a night of other noise finds becomes a test of its own.
+QUIET = settings(
+    deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=True
+)
 WORDS = (
     *(
         "",
@@ -60,15 +65,25 @@ NUMBERS = (0, -1, 1, 3, 255, 2**31, -(2**31), 2**53 + 1, 2**63, 10**19, 0.5, -0.
 BEYOND = (10**40, float("nan"), float("inf"), float("-inf"))  # what JSON or the wire does not allow
 
 atoms = st.one_of(
-    st.none(), st.booleans(), st.sampled_from(WORDS), st.sampled_from(NUMBERS), st.text(max_size=12), st.integers()
+    st.none(),
+    st.booleans(),
+    st.sampled_from(WORDS),
+    st.sampled_from(NUMBERS),
+    st.text(max_size=12),
+    st.integers(-(10**18), 10**18),
 )
-values = st.one_of(
+# Whatever a line may hold; and beyond that, what ends a session because it is no line at all.
+mild = st.one_of(
     atoms,
     atoms,
-    st.sampled_from(BEYOND),
     st.recursive(
         atoms, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
     ),
+)
+values = st.one_of(
+    mild,
+    mild,
+    st.sampled_from(BEYOND),
     st.integers(20, 400).map(lambda depth: json.loads("[" * depth + "]" * depth)),
 )
 
@@ -81,12 +96,23 @@ def places(value: Any, place: Place = ()) -> Iterator[Place]:
         yield from places(item, (*place, key))
 
 
+def _like(value: Any) -> st.SearchStrategy[Any]:
+    """Of the right kind, and wrong all the same: what gets past the first check."""
+    if isinstance(value, str):
+        return st.sampled_from(WORDS)
+    if isinstance(value, (int, float)):
+        return st.sampled_from(NUMBERS)
+    inside = st.sampled_from(WORDS)
+    return st.lists(inside, max_size=2) if isinstance(value, list) else st.dictionaries(inside, atoms, max_size=2)
+
+
 @st.composite
-def spoilt(draw: st.DrawFn, message: Mapping[str, Any]) -> Message:
-    """`message` with one to three things wrong."""
+def spoilt(draw: st.DrawFn, message: Mapping[str, Any], *, still_a_line: bool = False) -> Message:
+    """`message` with one to three things wrong; if `still_a_line`, none that ends the session."""
+    spared, wrong = ({("type",)}, mild) if still_a_line else (set[Place](), values)
     changed: Message = copy.deepcopy(dict(message))
     for _ in range(draw(st.integers(1, 3))):
-        found = list(places(changed))
+        found = [place for place in places(changed) if place not in spared]
         if not found:
             break
         *way, last = draw(st.sampled_from(found))
@@ -96,7 +122,7 @@ def spoilt(draw: st.DrawFn, message: Mapping[str, Any]) -> Message:
         if draw(st.integers(0, 3)) == 0:
             del holder[last]
         else:
-            holder[last] = draw(values)
+            holder[last] = draw(_like(holder[last]) | wrong)
     return changed
 
 
@@ -130,6 +156,8 @@ WRECKS: tuple[Callable[[bytes, int], bytes], ...] = (
 )
 wrecks = st.tuples(st.sampled_from(range(len(WRECKS))), st.integers(0, 1 << 16))
 
+WAYS = ("fields", "fields", "fields", "id", "bytes", "body", "size")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -150,11 +178,11 @@ class Line:
 
 
 @st.composite
-def lines(draw: st.DrawFn, message: Mapping[str, Any], body: bytes = b"") -> Line:
+def lines(draw: st.DrawFn, message: Mapping[str, Any], body: bytes = b"", *, only: Sequence[str] = WAYS) -> Line:
     """`message` and `body` with something wrong on one of the layers."""
-    how = draw(st.sampled_from(("fields", "fields", "fields", "id", "bytes", "body", "size")))
-    if how == "fields":
-        return Line(draw(spoilt(message)), body)
+    how = draw(st.sampled_from(only))
+    if how in ("fields", "mild"):
+        return Line(draw(spoilt(message, still_a_line=how == "mild")), body)
     if how == "id":
         return Line({**message, "id": draw(values)}, body, own_id=True)
     if how == "bytes":

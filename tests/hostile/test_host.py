@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer import line as line_module
@@ -30,15 +30,12 @@ from explorer.errors import DeviceLost, NoDevice, TrialEnding
 from explorer.statistics import derive
 from explorer_agent.wire import Message
 
-from .noise import Line, lines, places
+from .noise import QUIET, Line, lines, places
+from .patience import in_time
 from .scripted import ANSWERS, COUNTS, HELLO, SHA, Scripted, npz
 
 DEPLOYMENT = {"runtime": "fake", "precision": "fp32", "batch": 2}
 BUILT = Built(engine=SHA, seconds=0.0, cached=True, bytes=1, layers={})
-QUIET = settings(
-    deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=True
-)
-LONGEST_S = 60.0  # nothing here takes a second; a call that has not ended by then hangs
 
 
 @pytest.fixture(autouse=True)
@@ -53,25 +50,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("hostile") / "net.onnx"
     path.write_bytes(b"a network")
     return path
-
-
-def in_time(call: Callable[[], Any]) -> Any:
-    """What `call` returns or raises; a call that hangs fails the test instead of stopping it."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append((call(), None))
-        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised again below
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(LONGEST_S)
-    assert outcome, "it hangs"
-    if outcome[0][1] is not None:
-        raise outcome[0][1]
-    return outcome[0][0]
 
 
 def told(call: Callable[[], Any]) -> str:
