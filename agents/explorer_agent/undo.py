@@ -101,6 +101,7 @@ class Journal:
             OSError: see `run`.
         """
         with self._alone() as turn:
+            os.pwrite(turn, AGREED, 0)
             run(self._root, turn, name, *words, agree=agree)
 
     def _settle(self, line: str, undone: Undone, own: bool, turn: int) -> bool:
@@ -126,7 +127,6 @@ class Journal:
         try:
             if not locked(turn, within_s=2 * TOOL_S):
                 raise OSError(f"{name}: another process does not stop changing this board's settings")
-            os.pwrite(turn, AGREED, 0)
             yield turn
         finally:
             os.close(turn)
