@@ -94,7 +94,8 @@ class SshTransport:
         if self._closed:
             return ""
         if not self._link.transport.is_active():
-            return f"the connection to {self._link.hop} broke"
+            why = _words(self._link.transport.saved_exception)
+            return f"the connection to {self._link.hop} broke" + (f": {why}" if why else "")
         return "the agent was killed by a signal" if self._channel.eof_received else ""
 
     def close(self) -> None:
@@ -190,3 +191,8 @@ def _channel(link: Link, command: str) -> paramiko.Channel:
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise NoDevice(f"{link.hop}: logged in, but no command may be run there: {error}") from error
     return channel
+
+
+def _words(error: BaseException | None) -> str:
+    """What the system says of a broken connection; nothing for one that just ended."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error or "")

@@ -7,6 +7,7 @@ our socket ──► hop 1 ──► hop 2 ──► board            each hop: 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -28,6 +29,9 @@ STALL_S = 30.0
 WINDOW = 1 << 24
 # AES in GCM encrypts and proves in one pass, in hardware; the others follow in the library's own order.
 FASTEST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+
+# What breaks is told once, by whoever notices; the library would print its own line on stderr besides.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class Link:
