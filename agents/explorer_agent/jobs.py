@@ -60,6 +60,7 @@ class Job:
     finish: Callable[[Message, bytes, str], None]
     fail: Callable[[AgentError], None]
     deadline: float = float("inf")
+    started: bool = False
     ended: str = field(default="")  # why it was ended from here, in words
 
 
@@ -163,7 +164,7 @@ class Foreman:
             if job.ended:
                 raise AgentError(FAILED, job.ended)
             limit_mb = job.command.get("memory_mb") or max(board.memory_mb().get("MemAvailable", 0) - SPARE_MB, 0)
-            job.deadline = time.monotonic() + job.timeout_s
+            job.deadline, job.started = time.monotonic() + job.timeout_s, True
             return self._nursery.start(job, limit_mb, log)
 
     def _listen(self, job: Job, reader: Reader) -> tuple[Message, bytes] | AgentError | None:
@@ -200,6 +201,8 @@ class Foreman:
                     job.ended = _overdue(job)
                     if job.ended:
                         self._nursery.kill(job)
+                if job is not None and job.started and not self._nursery.alive():
+                    family.end_marked(self._home)  # what the job left behind may hold its pipe open, and us
             if job is not None:
                 self._note({"type": "note", "job": job.id, "kind": "heartbeat"})
 

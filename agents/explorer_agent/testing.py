@@ -10,10 +10,12 @@ any dependency) and the meter `steady` (known watts). A runtime or meter of your
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import signal
+import subprocess
 import tempfile
 import time
 import zipfile
@@ -89,6 +91,37 @@ def _raise() -> None:
     raise RuntimeError("compiler said no")
 
 
+def _stubborn() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    time.sleep(3600)
+
+
+def _leave_behind() -> None:
+    """Leave two processes in the background, in sessions of their own: a program, and a fork that holds every pipe."""
+    subprocess.Popen(["sleep", "3600"], start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(3600)
+        os._exit(0)
+    os.wait()
+
+
+def _leave_behind_and_crash() -> None:
+    _leave_behind()
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _leave_behind_and_hang() -> None:
+    _leave_behind()
+    time.sleep(3600)
+
+
+def _fill_the_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _kill_nursery() -> None:
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
@@ -105,6 +138,11 @@ _TRICKS: dict[str, Callable[[], Any]] = {
     "allocate": lambda: [bytearray(1 << 24) for _ in range(1 << 16)],
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "nursery": _kill_nursery,
+    "stubborn": _stubborn,
+    "leave": _leave_behind,
+    "leave and crash": _leave_behind_and_crash,
+    "leave and hang": _leave_behind_and_hang,
+    "full": _fill_the_disk,
 }
 
 

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Tuple
 
-from explorer_agent import meters
+from explorer_agent import disk, meters
 from explorer_agent.measure import measure
 from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
 from explorer_agent.runtimes import RUNTIMES
@@ -32,6 +32,8 @@ def run(command: dict[str, Any], pipe: BinaryIO) -> None:
     except MemoryError:
         text = f"ran out of memory ({command.get('memory_mb', 0):.0f} MB allowed)"
         writer.write(AgentError(FAILED, text, trace=traceback.format_exc()).to_wire())
+    except OSError as error:
+        writer.write(disk.as_error(error, command["kind"]).to_wire())
     except Exception as error:  # noqa: BLE001  whatever a runtime raises: told to the host with its trace, never lost
         text = f"{type(error).__name__}: {error}"
         writer.write(AgentError(FAILED, text[:2000], trace=traceback.format_exc()).to_wire())
