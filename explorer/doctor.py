@@ -7,7 +7,6 @@ connect ──► timed from here: reach, request, transfer
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shlex
@@ -111,9 +110,9 @@ def report_on(spec: str, *, format: str) -> bool:
             reasons.append(_mending(one, str(error)))
             told.append({"device": one, "usable": False, "verdict": str(error), "findings": []})
             continue
-        told.append(_plain(examination))
         if format == "text":
-            console.print(page(examination), soft_wrap=True)
+            console.print(*([""] if told else []), page(examination), sep="\n", soft_wrap=True)
+        told.append(_plain(examination))
     if format == "json":
         print(json.dumps(told if len(devices) > 1 else told[0], indent=2))
     if reasons:
@@ -130,7 +129,8 @@ def examine(spec: str) -> Examination:
         DeviceLost: it went away meanwhile.
     """
     started = time.perf_counter()
-    holder = f"{getpass.getuser()}@{socket.gethostname()}, explorer agent check, process {os.getpid()}"
+    user = os.environ.get("USER") or f"uid {os.getuid()}"
+    holder = f"{user}@{socket.gethostname()}, explorer agent check, process {os.getpid()}"
     # a holder of its own: whoever uses the device is not taken over from, but named
     with connect(spec, cache=cache_root(), holder=holder, search=Path.cwd()) as device:
         reached_s = time.perf_counter() - started
@@ -241,7 +241,7 @@ def _line(text: Text, finding: Finding, *, topic: str) -> None:
     text.append("  ").append(f"{finding.state:<{MARGIN - 2}}", STYLES[finding.state])
     indent = MARGIN + LABEL
     lines = textwrap.wrap(finding.found, WIDTH - indent, break_on_hyphens=False) or [""]
-    text.append(f"{topic:<{LABEL}}" + f"\n{' ' * indent}".join(lines) + "\n")
+    text.append(f"{topic[: LABEL - 1]:<{LABEL}}" + f"\n{' ' * indent}".join(lines) + "\n")
     if finding.advice and not finding.because:
         _wrapped(text, f"→ {finding.advice}", indent=indent, hanging=indent + 2)
 

@@ -98,8 +98,8 @@ def busy_s(root: Path = ROOT) -> float | None:
 def zones_c(root: Path = ROOT) -> dict[str, float]:
     """Temperatures by the names of their zones. One that is powered down answers EAGAIN or −256 °C: no reading."""
     found: dict[str, float] = {}
-    for path, name in sysfs.texts(root, "sys/class/thermal/thermal_zone*/type"):
-        millis = sysfs.number(path.parent / "temp")
+    for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
+        name, millis = sysfs.text(zone / "type") or zone.name, sysfs.number(zone / "temp")
         if millis is not None and millis > -100_000:
             found[name] = max(millis / 1000, found.get(name, -100))
     return found
