@@ -58,7 +58,7 @@ def _lag(found: Sequence[rails.Lag]) -> Iterator[Finding]:
     if seconds < SLOW_S:
         yield finding("lag", OK, f"readings are up to {seconds * 1000:.0f} ms old{mean}")
         return
-    advice = f"measure each candidate for {max(5, WINDOWS * seconds):.0f} s or more: budget_s, under measure:"
+    advice = f"measure each candidate for {max(5, WINDOWS * seconds):.0f} s or more: budget_s in the space file"
     because = f"power readings lag by up to {seconds:.1f} s"
     yield finding("lag", WARN, f"readings are up to {seconds:.1f} s old{mean}", advice, because=because)
 
