@@ -182,7 +182,7 @@ class Loop:
             case Lost():
                 self._lost(event.member, event.turn, event.loss)
             case Left(member, why):
-                self._watcher.note(f"{why}; it is given up")
+                self._watcher.note(f"{in_one_line(why)}; it is given up")
                 self._fleet.leave(member, why)
             case Said(text):
                 self._watcher.note(text)
@@ -218,11 +218,12 @@ class Loop:
         member.scale = scale_of(reference, first=_first_reference(self._store))
         if member.scale.ratios:
             told = ", ".join(f"{name} x {ratio.value:.3f}" for name, ratio in member.scale.ratios.items())
-            self._watcher.note(f"{member.spec} differs from the first board by its reference: {told}")
+            self._watcher.note(f"{member.spec}: its reference lies apart; brought to the first board's scale: {told}")
 
     def _lost(self, member: Member, turn: Turn | None, loss: DeviceLost) -> None:
         at_fault = self._fleet.lost(member, turn.number if turn else None)
-        self._watcher.note(f"{loss}; connecting again" if loss.mends_itself and not at_fault else str(loss))
+        again = "; connecting again" if loss.mends_itself and not at_fault else ""
+        self._watcher.note(in_one_line(str(loss)) + again)
         if turn is not None:
             self._under_way.discard(turn.number)
             self._put_back(replace(turn, losses=(*turn.losses, str(loss))), member, innocent=at_fault)
@@ -294,6 +295,12 @@ def why_done(experiment: Experiment, done: int, *, spent_s: float) -> str:
     return (
         f"the budget of {budget.trials} trials is spent" if budget.trials is not None and done >= budget.trials else ""
     )
+
+
+def in_one_line(text: str) -> str:
+    """A message with what the far side had to say behind it, in brackets."""
+    first, *more = filter(None, map(str.strip, text.splitlines()))
+    return f"{first} ({'; '.join(more)})" if more else first
 
 
 def spent_s(records: tuple[Record, ...]) -> float:

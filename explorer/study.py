@@ -23,7 +23,7 @@ from explorer.duties import Duties
 from explorer.errors import BadInput, Problem
 from explorer.execution import LocalProcesses
 from explorer.fleet import Fleet
-from explorer.loop import Loop, Watcher, spent_s, why_done
+from explorer.loop import Loop, Watcher, in_one_line, spent_s, why_done
 from explorer.pipeline import Pipeline
 from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
@@ -79,7 +79,7 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         loop = Loop(experiment, fleet, store, compression=compression, pipeline=pipeline, watcher=watcher)
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         for absent in fleet.absent:
-            watcher.note(f"{absent}; going on without it, and trying again")
+            watcher.note(f"{in_one_line(absent)}; going on without it, and trying again")
         if len(experiment.devices) > 1 or store.boards:
             duties.plainest = loop.plainest()
         return Ending(loop.run(), store.folder, tuple(loop.written))
