@@ -31,7 +31,8 @@ def test_down_for_half_a_minute_during_put(make: Make) -> None:
     time.sleep(DOWN_S)
     scene.board.link.up()
     said = scene.goes_on(process, within_s=BACK_S)
-    assert names(said, "board.yaml", "put", "connecting again")
+    assert names(said, "board.yaml: put: the device")
+    assert names(said, "broke: ", "connecting again")
     assert scene.board.link.sent_bytes() < 5_500_000
 
 
@@ -48,7 +49,8 @@ def test_down_for_half_a_minute(make: Make, phase: str) -> None:
     time.sleep(DOWN_S / 2)
     scene.board.link.up()
     said = scene.goes_on(process, within_s=BACK_S)
-    assert names(said, "board.yaml", phase, "connecting again")
+    assert names(said, f"board.yaml: {phase}: the device")
+    assert names(said, "broke: ", "connecting again")
     assert len(scene.executions(phase, batch=began["batch"])) == 1
 
 
@@ -90,7 +92,9 @@ def test_reset_by_a_firewall_while_the_link_is_down(make: Make) -> None:
     time.sleep(2)
     scene.board.link.up()
     hold.unlink()
-    assert names(scene.goes_on(process), "board.yaml", "measure", "connecting again")
+    said = scene.goes_on(process)
+    assert names(said, "board.yaml: measure: the device")
+    assert names(said, "broke: ", "connecting again")
 
 
 def test_down_for_longer_than_patience_ends_the_run(make: Make) -> None:
@@ -100,7 +104,7 @@ def test_down_for_longer_than_patience_ends_the_run(make: Make) -> None:
     scene.sees("measure")
     scene.board.link.down()
     assert scene.ends(process, within_s=120) == 3
-    assert names(scene.said(), "board.yaml", "measure")
+    assert names(scene.said(), "board.yaml: measure: the device")
     assert "the study is saved and can be continued" in scene.said()
     scene.board.link.up()
     hold.unlink()
