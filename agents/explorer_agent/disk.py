@@ -27,8 +27,8 @@ def room_bytes(place: Path, used: int, *, room_gb: float) -> int:
 
 
 def free_bytes(place: Path) -> int:
-    """What may still be written at `place`."""
-    return max(0, shutil.disk_usage(str(place)).free - RESERVE_BYTES)
+    """What may still be written at `place`; negative when others have taken of the reserve."""
+    return shutil.disk_usage(str(place)).free - RESERVE_BYTES
 
 
 def is_full(place: Path) -> bool:
@@ -38,7 +38,7 @@ def is_full(place: Path) -> bool:
 
 def no_room(place: Path, *, needed: int, free: int, why: str = "") -> AgentError:
     """The refusal, in words."""
-    text = f"no room: {_mb(needed)} MB are needed below {place}, {_mb(free)} MB are free{why}"
+    text = f"no room: {_mb(needed)} MB are needed below {place}, {_mb(max(0, free))} MB are free{why}"
     return AgentError(FAILED, text, hint="free some space, or serve from another --home", cause="disk")
 
 

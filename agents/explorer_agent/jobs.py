@@ -29,12 +29,13 @@ from typing import Any, BinaryIO, Callable
 
 import explorer_agent
 from explorer_agent import board, disk, family, nursery
-from explorer_agent.messages import FAILED, AgentError
+from explorer_agent.messages import BUSY, FAILED, AgentError
 from explorer_agent.streams import F_SETPIPE_SZ, PIPE_BYTES
 from explorer_agent.wire import Message, ProtocolError, Reader
 
 HEARTBEAT_S = 1.0
 CLOSE_S = 20.0
+QUEUE = 1000
 LOG_TAIL = 4000
 SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded by what is free
 # -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by
@@ -82,8 +83,14 @@ class Foreman:
         threading.Thread(target=self._pulse, name="pulse of the job", daemon=True).start()
 
     def submit(self, job: Job) -> None:
-        """Queue `job`."""
+        """Queue `job`.
+
+        Raises:
+            AgentError: busy: there is no end to them.
+        """
         with self._lock:
+            if len(self._waiting) >= QUEUE:
+                raise AgentError(BUSY, f"{QUEUE} jobs are waiting already")
             self._waiting.append(job)
             self._lock.notify()
 

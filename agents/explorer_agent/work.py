@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable
 
-from explorer_agent import disk, plugins
+from explorer_agent import disk, places, plugins
 from explorer_agent.blobs import Blobs, checked
 from explorer_agent.cache import Cache
 from explorer_agent.jobs import Foreman, Job
@@ -86,6 +86,8 @@ class Work:
         if known is not None and self._blobs.here(known[0]["engine"]):
             self._say(dict(known[0], type="build", id=request_id, cached=True))
             return
+        size = places.size(self._blobs.path(request.source)) or 0
+        self._blobs.free_disk(2 * size + disk.SLACK_BYTES)  # engines are about as large as their source
         out = self._blobs.scratch()
 
         def finish(facts: Message, _: bytes, log_tail: str) -> None:
@@ -150,7 +152,7 @@ class Work:
         measurement that is not kept is worth more than none.
         """
         try:
-            self._blobs.make_room(len(body) + disk.SLACK_BYTES)
+            self._blobs.free_disk(len(body) + disk.SLACK_BYTES)
             cache.keep(key, message, body)
         except (OSError, AgentError) as error:
             return dict(message, not_kept=str(error))
@@ -171,7 +173,12 @@ class Work:
         command = dict(command, kind=kind, deployment=asdict(deployment), memory_mb=request.memory_mb)
         if len(json.dumps(command)) > COMMAND_BYTES:
             raise ProtocolError(f"the parameters of a {kind} are at most {COMMAND_BYTES} bytes")
-        loan = self._blobs.borrow(*((sha256, name) for name, sha256 in needs.items()))
+        try:
+            loan = self._blobs.borrow(*((sha256, name) for name, sha256 in needs.items()))
+        except AgentError:
+            if out is not None:
+                places.remove(out)
+            raise
         command.update(zip(needs, map(str, loan.paths)))
 
         def close(message: Message, body: bytes, log_tail: str) -> None:
@@ -180,13 +187,16 @@ class Work:
 
         def fail(error: AgentError) -> None:
             loan.back()
-            if out is not None and out.exists():
-                out.unlink()
+            if out is not None:
+                places.remove(out)
             if error.kind == FAILED and not error.cause and disk.is_full(self._blobs.place):
                 error.cause = "disk"
             self._say(dict(error.to_wire(), id=request_id))
 
-        self._foreman.submit(Job(request_id, command, request.timeout_s, close, fail))
+        try:
+            self._foreman.submit(Job(request_id, command, request.timeout_s, close, fail))
+        except AgentError as error:
+            fail(error)
 
     def _deployment(self, given: dict[str, Any]) -> Deployment:
         deployment = Deployment.of(given)

@@ -43,6 +43,7 @@ class Talk:
         assert self.process.stdout is not None
         self.out, self.incoming = self.process.stdin, self.process.stdout
         self.writer, self.reader = Writer(self.out), Reader(self.incoming)
+        self.home = home
         self.notes: list[Message] = []
         self.number = 0
 
