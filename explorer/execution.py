@@ -63,7 +63,7 @@ class LocalProcesses:
 def _new_pool(cache: Path) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     workers = max(1, min(WORKERS, cores := len(os.sched_getaffinity(0))))
-    (cache / LOG).write_bytes(b"")
+    os.close(_open_log(cache, os.O_TRUNC))
     begin = (os.getpid(), cache, max(1, cores // workers))
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=begin)
 
@@ -79,9 +79,14 @@ def _begin_worker(parent: int, cache: Path, threads: int) -> None:
     # is killed leaves none behind for the resource tracker to warn of.
     multiprocessing.set_start_method("fork", force=True)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is loaded, which is with the first stage
-    log = os.open(cache / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = _open_log(cache, os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
+
+
+def _open_log(cache: Path, how: int) -> int:
+    """What libraries print; never through a symlink, as the user may have named a folder that others write to."""
+    return os.open(cache / LOG, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | how, 0o644)
 
 
 def _make(stage: Stage, cache: Path) -> Done:

@@ -146,7 +146,7 @@ class Store:
 
         Not fsynced: a host that dies leaves it to the kernel, and one that loses power only measures once more.
         """
-        with (self.folder / BEGUN).open("ab") as file:
+        with open(self.folder / BEGUN, "ab", opener=_own) as file:
             file.write(_line({"number": number, "params": dict(params)}))
 
     def unfinished(self) -> dict[int, Mapping[str, Any]]:
@@ -157,7 +157,7 @@ class Store:
 
     def append_board(self, line: Mapping[str, Any]) -> None:
         """Write what a board yielded with the reference engine; it is on the disk when this returns."""
-        with (self.folder / BOARDS).open("ab") as file:
+        with open(self.folder / BOARDS, "ab", opener=_own) as file:
             file.write(_line(line))
             file.flush()
             os.fsync(file.fileno())
@@ -182,18 +182,30 @@ def open_store(folder: Path, study: Mapping[str, Any] | None = None) -> Iterator
     """
     try:
         (folder / RAW).mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+")
+        lock = open(folder / LOCK, "a+", opener=_own)  # noqa: SIM115  closed by the block below
     except OSError as error:
         raise BadInput(_unwritable(folder, error)) from error
     with lock:
         _hold(lock, folder)
-        store = Store(folder)
+        store = _writer(folder)
         try:
             if study is not None:
                 store.describe(study)
             yield store
         finally:
             store.close()
+
+
+def _writer(folder: Path) -> Store:
+    try:
+        return Store(folder)
+    except OSError as error:
+        raise BadInput(_unwritable(folder, error)) from error
+
+
+def _own(path: str, flags: int) -> int:
+    """Open a file to be cut or written; never through a symlink, which may lead to a file that is none of a study's."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
 
 
 def set_aside(folder: Path) -> Path | None:
@@ -234,7 +246,7 @@ def _line(data: Mapping[str, Any]) -> bytes:
 
 def _open_whole_lines(path: Path) -> int:
     """Open for appending, with the torn tail of a killed write cut off."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = _own(str(path), os.O_RDWR | os.O_CREAT | os.O_APPEND)
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole != len(content):

@@ -28,6 +28,20 @@ def folder(path: Path) -> Path:
     return path
 
 
+def own(path: Path) -> None:
+    """Have `path` be a folder into which nobody but this user puts anything; made if there is none.
+
+    Raises:
+        OSError: it belongs to somebody else.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = path.stat()
+    if facts.st_uid != os.getuid():
+        raise PermissionError(f"{path} belongs to another user: choose a folder of your own")
+    if facts.st_mode & 0o022:
+        path.chmod(facts.st_mode & 0o7755)
+
+
 def size(path: Path) -> int | None:
     """The size of the plain file `path`; None when there is none, or something else."""
     try:

@@ -15,7 +15,7 @@ import sys
 import time
 from types import FrameType
 
-from explorer_agent import plugins
+from explorer_agent import places, plugins
 from explorer_agent.clocks import board_settings
 from explorer_agent.lock import Lock
 from explorer_agent.messages import BUSY, FAILED, AgentError
@@ -35,7 +35,7 @@ def serve(settings: Settings) -> int:
     heed_signals(link)
     try:
         plugins.load(**settings.chosen)
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        places.own(settings.home)
         board = board_settings(settings.home, clocks=settings.clocks, root=settings.root)
         with _lock(settings, _Waiting(incoming, writer if settings.holder else None)), board as held:
             Session(Reader(buffered), writer, link, settings, held).run()
