@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import explorer
 from explorer.errors import BadInput, NoDevice, Problem
@@ -18,7 +18,9 @@ from explorer.transports.bootstrap import HOME
 from explorer.transports.brought import bring
 from explorer.transports.bundle import make_bundle
 from explorer.transports.local import LocalTransport
-from explorer.transports.ssh import SshTransport
+
+if TYPE_CHECKING:
+    from explorer.transports.ssh import SshTransport
 
 WAIT_S = 5.0
 LINGER_S = 900.0  # for a job under way when its host is lost: as long as the longest may take (device.JOB_S)
@@ -92,6 +94,8 @@ def _local(spec: str, bundle: Path, cache: Path, words: list[str], settings: Map
 
 
 def _over_ssh(address: str, bundle: Path, sha256: str, words: list[str], settings: Mapping[str, Any]) -> SshTransport:
+    from explorer.transports.ssh import SshTransport  # late: paramiko takes a tenth of a second
+
     python, home = str(settings.get("python", "python3")), str(settings.get("home", HOME))
     login = {key: str(settings.get(key, "")) for key in ("identity_file", "password_env")}
     return SshTransport(address, bundle, sha256, words=words, python=python, home=home, **login)
