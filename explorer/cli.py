@@ -67,11 +67,14 @@ def report(
     output: Annotated[
         Path | None, typer.Option(help="Write to this file; png and html go into the study's folder by default.")
     ] = None,
+    versus: Annotated[
+        Path | None, typer.Option(help="Compare with this study: the same space explored on another device.")
+    ] = None,
 ) -> None:
     """Show a study as a table, a page, a picture, or data for scripts. Works while the study runs."""
     from explorer.report import write
 
-    typer.echo(write(_study(results), pareto=pareto, format=format, output=output).rstrip("\n"))
+    typer.echo(write(_study(results), pareto=pareto, format=format, output=output, versus=versus).rstrip("\n"))
 
 
 @app.command(epilog="Example:  explorer recommend --require 'accuracy>=0.9' --prefer throughput_ips")

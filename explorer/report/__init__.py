@@ -5,7 +5,8 @@ results folder ──► view ──┬── table       for eyes, on a termina
                           ├── recommend   one trial, with reasons        ┘
                           ├── plots       png, by matplotlib
                           ├── html        one file, interactive, by plotly
-                          └── notebook    pandas frames
+                          ├── notebook    pandas frames
+two results folders ──────┴── versus      the same space on two devices: what is the other way round
 """
 
 from __future__ import annotations
@@ -70,18 +71,31 @@ def render(folder: Path, *, pareto: bool, format: str) -> str | bytes:
     return write(load(folder), pareto=pareto)
 
 
-def write(folder: Path, *, pareto: bool, format: str, output: Path | None) -> str:
+def write(folder: Path, *, pareto: bool, format: str, output: Path | None, versus: Path | None = None) -> str:
     """Write a report to a file, or return it for the terminal.
+
+    Args:
+        folder: results/<study>.
+        pareto: only the front; otherwise every complete trial.
+        format: one of `FORMATS`; of a comparison, one of `explorer.report.versus_text.FORMATS`.
+        output: the file; None for the terminal.
+        versus: another results folder, to compare with.
 
     Returns:
         What to print: the report, or where it was written.
 
     Raises:
-        BadInput: no such format or study; a picture or page without a file to go to; a file that cannot be written.
+        BadInput: no such format or study; studies that cannot be compared; a file that cannot be written.
     """
     if output is None and format in FORMATS and FORMATS[format].needs_output:
-        output = folder / f"report{FORMATS[format].suffix}"
-    content = render(folder, pareto=pareto, format=format)
+        output = folder / f"{'versus' if versus else 'report'}{FORMATS[format].suffix}"
+    content: str | bytes
+    if versus is not None:
+        from explorer.report import versus_text
+
+        content = versus_text.render(folder, versus, format=format)
+    else:
+        content = render(folder, pareto=pareto, format=format)
     if output is None:
         return str(content)
     try:

@@ -59,11 +59,11 @@ def row(record: Record, view: View) -> dict[str, Any]:
 def as_markdown(view: View, *, pareto: bool) -> str:
     """A heading, the table with intervals and marks, and what the marks mean."""
     records = view.front if pareto else view.complete
-    parts = [f"## {_md(view.headline)}", *map(_md, view.notes)]
+    parts = [f"## {escape_markdown(view.headline)}", *map(escape_markdown, view.notes)]
     if records:
         parts.append(_md_table(records, view))
     remarks = [*footnotes(view, records), *filter(None, [view.hypervolume_note])]
-    parts += ["\n".join(f"- {_md(remark)}" for remark in remarks)] if remarks else []
+    parts += ["\n".join(f"- {escape_markdown(remark)}" for remark in remarks)] if remarks else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,10 +117,10 @@ def _md_table(records: Sequence[Record], view: View) -> str:
         ]
         for record in records
     ]
-    return "\n".join(f"| {' | '.join(map(_md, cells))} |" for cells in [headings, rule, *rows])
+    return "\n".join(f"| {' | '.join(map(escape_markdown, cells))} |" for cells in [headings, rule, *rows])
 
 
-def _md(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is, also within a table."""
     escaped = text.replace("\\", "\\\\").replace("<", "&lt;").replace("\n", " ")
     for character in "|*_`":
