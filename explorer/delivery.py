@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def export(folder: Path, *, trial: int, to: str, output: Path) -> str:
     data = read(folder)
     record = _record(data.records, trial, folder)
     output.mkdir(parents=True, exist_ok=True)
-    file = KINDS[to](record, output)
+    file = KINDS[to](record, output, data.study.get("boards", {}))
     manifest = {
         "study": data.name,
         "file": file.name,
@@ -53,7 +53,7 @@ def _record(records: tuple[Record, ...], trial: int, folder: Path) -> Record:
     return found
 
 
-def _onnx(record: Record, output: Path) -> Path:
+def _onnx(record: Record, output: Path, _: Mapping[str, Any]) -> Path:
     sha256 = record.evaluation.artifacts["onnx"]
     artifacts = Artifacts(cache_root())
     if sha256 not in artifacts:
@@ -64,9 +64,10 @@ def _onnx(record: Record, output: Path) -> Path:
     return Path(shutil.copy(artifacts.path(sha256), output / "model.onnx"))
 
 
-def _engine(record: Record, output: Path) -> Path:
+def _engine(record: Record, output: Path, boards: Mapping[str, Any]) -> Path:
     """The engine lies where it was built: it fits that device and its runtime's version, and no other."""
-    device = connect(record.device, cache=cache_root())
+    folder = Path(boards["folder"]) if "folder" in boards else None
+    device = connect(record.device, cache=cache_root(), options=boards.get("options"), search=folder)
     try:
         engine = device.get(record.evaluation.artifacts["engine"])
     except JobFailed as error:
@@ -77,4 +78,4 @@ def _engine(record: Record, output: Path) -> Path:
     return output / "model.engine"
 
 
-KINDS: dict[str, Callable[[Record, Path], Any]] = {"onnx": _onnx, "engine": _engine}
+KINDS: dict[str, Callable[[Record, Path, Mapping[str, Any]], Any]] = {"onnx": _onnx, "engine": _engine}

@@ -150,4 +150,10 @@ def _described(experiment: Experiment, device: Device) -> dict[str, Any]:
         "experiment": experiment.identity(),
         "explorer": version("explorer"),
         "device": {"name": device.name, **device.capabilities},
+        # How its boards were reached, for whoever wants something of them later.
+        "boards": {
+            "devices": list(experiment.devices),
+            "options": dict(experiment.device_options),
+            "folder": str(experiment.folder),
+        },
     }

@@ -15,6 +15,7 @@ from fleets import SPACE, Boards, Watching, keys, make, wait_for
 
 import explorer.line
 import explorer.member
+from explorer.delivery import export
 from explorer.errors import BadInput, NoDevice
 from explorer.result import Record
 
@@ -44,6 +45,13 @@ def test_equal_boards_share_one_queue(boards: Boards) -> None:
     assert boards.agents("one") == boards.agents("two") == []
 
 
+def test_an_engine_is_fetched_from_the_board_that_ran_it(boards: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = boards.run(boards.add("one"), boards.add("two"), text=SPACE.replace("seed: 3", "seed: 3, trials: 2"))
+    monkeypatch.setenv("EXPLORER_CACHE", str(boards.folder / "cache"))
+    assert "model.engine" in export(ending.folder, trial=1, to="engine", output=boards.folder / "out")
+    assert (boards.folder / "out" / "model.engine").stat().st_size > 1000
+
+
 def test_a_board_that_dies_comes_back_and_its_candidate_is_done_once(boards: Boards) -> None:
     def kill(turn: int) -> None:
         if turn == 3:
@@ -55,6 +63,7 @@ def test_a_board_that_dies_comes_back_and_its_candidate_is_done_once(boards: Boa
     assert [note for note in watching.notes if note.startswith("two.yaml") and "connecting again" in note]
 
 
+@pytest.mark.slow
 def test_a_silent_board_loses_its_candidate_to_another(boards: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer.line, "SILENCE_S", 2.0)
 
@@ -157,6 +166,7 @@ def test_a_slower_board_is_brought_to_the_scale_of_the_first(boards: Boards) -> 
     assert [note for note in watching.notes if "its reference lies apart" in note]
 
 
+@pytest.mark.slow
 def test_a_candidate_that_takes_boards_down_is_failed_and_the_night_goes_on(boards: Boards) -> None:
     boards.run(boards.add("one", deadly=3))
     records = {record.params["batch"]: record for record in boards.records}
