@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from explorer.statistics import Measurement
 from explorer_agent.wire import Message, ProtocolError
 
+# Of a measurement: no clock, meter or count goes beyond, and none of the statistics overflows within.
+LARGEST, SHORTEST_S = 1e15, 1e-9
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # A terminal would obey them, and neither it nor a file takes half a surrogate pair.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -145,7 +147,7 @@ def measurement(header: Message, body: bytes) -> Measurement:
     _must(len({len(series[name]) for name in _WINDOWS}) == 1 and taken.windows > 0, "windows of unequal number")
     counts = series["window_count"]
     _must(bool((counts >= 1).all()) and counts.sum() == len(series["latency_s"]), "window_count does not add up")
-    _must(bool((series["window_end_s"] > series["window_start_s"]).all()), "a window without time")
+    _must(bool((series["window_end_s"] - series["window_start_s"] >= SHORTEST_S).all()), "a window without time")
     _power(taken)
     return taken
 
@@ -159,7 +161,7 @@ def _series(header: Message, body: bytes) -> dict[str, NDArray[np.float64]]:
     _must(len(set(names)) == len(names) > 0, "series of one name, or none")
     _must(sum(counts) * 8 == len(body), f"series of {sum(counts)} numbers in a body of {len(body)} bytes")
     data = np.frombuffer(body, f"{order}f8").astype(np.float64)
-    _must(bool(np.isfinite(data).all()), "a number that is none")
+    _must(bool((np.abs(data) <= LARGEST).all()), "a number that is none")  # neither is NaN, with which nothing compares
     return dict(zip(names, np.split(data, np.cumsum(counts)[:-1]), strict=True))
 
 
@@ -170,7 +172,7 @@ def _power(taken: Measurement) -> None:
         return
     if taken.estimated:
         for figure in ("idle_w", "busy_core_w"):
-            _field(meter, figure, float, "measure.meter", least=0)
+            _must(_field(meter, figure, float, "measure.meter", least=0) <= LARGEST, f"{figure} is none")
         return
     _must(_field(meter, "quantity", str, "measure.meter") in ("J", "W"), "a meter that gives neither J nor W")
     rails = [f"meter_{number}" for number, _ in enumerate(_field(meter, "rails", list, "measure.meter"))]

@@ -250,7 +250,9 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     [
         ({"window_end_s": (0.9, float("nan"))}, "a number that is none"),
         ({"latency_s": (float("inf"),) * 6}, "a number that is none"),
+        ({"meter_0": (0.0, 1.0, 1e300)}, "a number that is none"),
         ({"window_end_s": (0.0, 1.0)}, "a window without time"),
+        ({"window_end_s": (5e-324, 2.0)}, "a window without time"),
         ({"window_count": (0.0, 6.0)}, "window_count does not add up"),
         ({"window_count": (3.0, 4.0)}, "window_count does not add up"),
     ],
