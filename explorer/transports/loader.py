@@ -28,11 +28,13 @@ def say(**words: Any) -> None:
 def load(stream: BinaryIO) -> None:
     """Make the agent's file be here, and become the agent; `stream` is stdin, unbuffered."""
     order = json.loads(stream.readline())
-    home = os.path.expanduser(order["home"])
+    home = os.path.abspath(os.path.expanduser(order["home"]))
     agents = os.path.join(home, "agents")
     bundle = os.path.join(agents, "explorer-agent-" + order["sha256"][:16] + ".pyz")
     try:
         os.makedirs(agents, exist_ok=True)
+        for folder in (home, agents):
+            own(folder)
         if is_right(bundle, order):
             say(say="have")
         else:
@@ -44,8 +46,17 @@ def load(stream: BinaryIO) -> None:
         room = error.errno in (errno.ENOSPC, errno.EDQUOT)
         say(say="trouble", kind="room" if room else "home", home=home, why=error.strerror or str(error))
         return
-    words = [sys.executable, "-I", bundle, "serve", "--home", home]
+    words = [sys.executable, "-I", bundle, "serve", "--home=" + home]
     os.execv(sys.executable, words + order["words"])
+
+
+def own(folder: str) -> None:
+    """Nobody but this user may put code, engines or orders into `folder`."""
+    facts = os.stat(folder)
+    if facts.st_uid != os.getuid():
+        raise OSError(errno.EPERM, "it belongs to another user")
+    if facts.st_mode & 0o022:
+        os.chmod(folder, facts.st_mode & 0o7755)
 
 
 def is_right(path: str, order: dict[str, Any]) -> bool:

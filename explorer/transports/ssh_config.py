@@ -75,7 +75,7 @@ def _hop(address: Address, text: str, *, keys: tuple[str, ...], seen: tuple[str,
     found = _lookup(address, text)
     host, user = found.get("hostname", address.host), address.user or found.get("user") or _me()
     agent = found.get("identityagent", "").lower() != "none"
-    files = [*keys, *found.get("identityfile", [])]
+    files = keys or tuple(found.get("identityfile", ()))
     jumps, command = found.get("proxyjump", ""), found.get("proxycommand") or ""
     if via is None and jumps and jumps.lower() != "none":
         via, command = _chain(jumps, text, (*seen, address.host)), ""

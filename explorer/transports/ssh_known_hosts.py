@@ -12,6 +12,7 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,25 +71,20 @@ class KnownHosts:
         raise NoDevice(self._changed(shown, changed) if changed else self._unknown(shown))
 
     def _unknown(self, shown: paramiko.PKey) -> str:
-        hop = self._hop
-        port, alias = f"-p {hop.port} " if hop.port != 22 else "", f"-o HostKeyAlias={hop.host_key_name} "
-        login = f"ssh {alias if hop.host_key_name else ''}{port}{hop.user}@{hop.host}"
+        hop, port = self._hop, f"-p {self._hop.port} " if self._hop.port != 22 else ""
+        login = f"ssh {port}{shlex.quote(f'{hop.user}@{hop.alias}')}"
+        scan = f"ssh-keyscan {port}{hop.host} >> {shlex.quote(str(hop.known_hosts[0]))}"
+        reachable = not (hop.host_key_name or hop.via or hop.command)  # by ssh-keyscan, and to be filed under its name
         authorities = [line.place for line in self.lines if line.marker == AUTHORITY]
-        passed_over = [
-            f"\n    (the @cert-authority line {at} is passed over: certificates are not read)" for at in authorities
+        lines = [
+            f"{hop}: the host key is not known, so nobody can say whether this is your board",
+            f"it shows {shown.get_name()} {fingerprint(shown.asbytes())}",
+            f"compare it on the board itself:  ssh-keygen -lf /etc/ssh/ssh_host_{_file(shown)}_key.pub",
+            *([f"if it is the same, accept it:  {scan}"] if reachable else []),
+            f"{'or' if reachable else 'if it is the same,'} log in once by hand and say yes:  {login}",
+            *(f"(the @cert-authority line {place} is passed over: certificates are not read)" for place in authorities),
         ]
-        accept = (
-            f"ssh-keyscan {port}{hop.host} >> {hop.known_hosts[0]}"
-            if not (hop.host_key_name or hop.via or hop.command)
-            else login
-        )
-        return (
-            f"{hop}: the host key is not known, so nobody can say whether this is your board\n"
-            f"    it shows {shown.get_name()} {fingerprint(shown.asbytes())}\n"
-            f"    compare it on the board itself:  ssh-keygen -lf /etc/ssh/ssh_host_{_file(shown)}_key.pub\n"
-            f"    and if it is the same, accept it:  {accept}\n"
-            f"    or log in once by hand:  {login}" + "".join(passed_over[:1])
-        )
+        return "\n    ".join(lines)
 
     def _changed(self, shown: paramiko.PKey, known: Sequence[Line]) -> str:
         same = next((line for line in known if line.kind == shown.get_name()), known[0])

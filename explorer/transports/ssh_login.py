@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import paramiko
@@ -51,63 +51,80 @@ def log_in(link: paramiko.Transport, hop: Hop, *, password_variable: str = "") -
         raise _refused(hop, [f"to ask what it takes: {_words(error)}"], accepted, password_variable) from error
     if "publickey" in accepted and _by_key(link, hop, tried):
         return
-    if {"password", "keyboard-interactive"} & {*accepted} and _by_password(link, hop, password_variable, tried):
+    by_word = next((way for way in ("password", "keyboard-interactive") if way in accepted), "")
+    if by_word and _by_password(link, hop, by_word, password_variable, tried):
         return
     raise _refused(hop, tried, accepted, password_variable)
 
 
 def _by_key(link: paramiko.Transport, hop: Hop, tried: list[str]) -> bool:
-    for name, key in _keys(hop, tried):
-        try:
-            if not link.auth_publickey(hop.user, key):
-                return True
-            tried.append(f"{name}: taken, but a second proof is wanted")
-            return False
-        except paramiko.AuthenticationException:
-            tried.append(f"{name}: refused")
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            tried.append(f"{name}: {_words(error)}; a server takes only so many tries: name the key with IdentityFile")
-            return False
+    with contextlib.closing(_keys(hop, tried)) as keys:
+        for name, key in keys:
+            try:
+                if not link.auth_publickey(hop.user, key):
+                    return True
+                tried.append(f"{name}: taken, but a second proof is wanted")
+                return False
+            except paramiko.AuthenticationException:
+                tried.append(f"{name}: refused")
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                why = "a server takes only so many tries: name the key with IdentityFile"
+                tried.append(f"{name}: {_words(error)}; {why}")
+                return False
     return False
 
 
-def _by_password(link: paramiko.Transport, hop: Hop, variable: str, tried: list[str]) -> bool:
+def _by_password(link: paramiko.Transport, hop: Hop, way: str, variable: str, tried: list[str]) -> bool:
     password = _secret(variable, f"password of {hop}")
     if not password:
         tried.append(f"a password: none{f' in {variable}' if variable else ''}, and no terminal to ask at")
         return False
     try:
-        if not link.auth_password(hop.user, password):  # falls back to keyboard-interactive by itself
+        if way == "password":
+            left = link.auth_password(hop.user, password, fallback=False)
+        else:  # the server asks, mostly for the password alone; a question that may be read aloud is another one
+            left = link.auth_interactive(hop.user, lambda _, __, asked: ["" if echo else password for _, echo in asked])
+        if not left:
             return True
         tried.append("a password: taken, but a second proof is wanted")
+    except paramiko.AuthenticationException:
+        tried.append("a password: refused")
     except (paramiko.SSHException, EOFError, OSError) as error:
-        _typed.pop(f"password of {hop}", None)
         tried.append(f"a password: {_words(error)}")
+    _typed.pop(f"password of {hop}", None)
     return False
 
 
-def _keys(hop: Hop, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+def _keys(hop: Hop, tried: list[str]) -> Generator[tuple[str, paramiko.PKey], None, None]:
     """The keys to offer, the agent's copies of the chosen ones first; what cannot be used goes into `tried`."""
-    wanted = {public for file in hop.keys if (public := _public(file)) is not None}
-    held = _held_by_agent() if hop.agent else []
-    chosen = [key for key in held if key.asbytes() in wanted]
-    offered: list[paramiko.AgentKey] = (
-        chosen if hop.only_these_keys else [*chosen, *(key for key in held if key not in chosen)]
-    )
-    for key in offered:
-        yield f"agent's {key.get_name()} key {getattr(key, 'comment', '')}".rstrip(), key
-    done = {key.asbytes() for key in offered}
-    for file in hop.keys:
-        if not file.is_file():
-            tried.append(f"{file}: not there")
-        elif _public(file) not in done and (opened := _load(file, tried)) is not None:
-            yield str(file), opened
+    with _held_by_agent(hop) as held:
+        wanted = {public for file in hop.keys if (public := _public(file)) is not None}
+        chosen = [key for key in held if key.asbytes() in wanted]
+        others = [] if hop.only_these_keys else [key for key in held if key.asbytes() not in wanted]
+        for key in [*chosen, *others]:
+            yield f"the SSH agent's {key.get_name()} key {getattr(key, 'comment', '')}".rstrip(), key
+        for file in hop.keys:
+            if not file.is_file():
+                tried.append(f"{file}: not there")
+            elif _public(file) not in {key.asbytes() for key in chosen} and (opened := _load(file, tried)) is not None:
+                yield str(file), opened
 
 
-def _held_by_agent() -> list[paramiko.AgentKey]:
-    with contextlib.suppress(paramiko.SSHException, OSError, EOFError):  # an agent that does not answer holds no keys
-        return list(paramiko.Agent().get_keys())
-    return []
+@contextlib.contextmanager
+def _held_by_agent(hop: Hop) -> Iterator[list[paramiko.AgentKey]]:
+    """The keys of the SSH agent, for as long as it is asked; one that does not answer holds none."""
+    if not hop.agent:
+        yield []
+        return
+    try:
+        agent = paramiko.Agent()
+    except (paramiko.SSHException, OSError, EOFError):
+        yield []
+        return
+    try:
+        yield list(agent.get_keys())
+    finally:
+        agent.close()
 
 
 def _public(file: Path) -> bytes | None:
