@@ -163,8 +163,9 @@ class Scene:
         return self.said()
 
     def said(self) -> str:
+        """Its words so far; lines that were folded for the terminal are whole again."""
         path = self.folder / "said"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return path.read_text(errors="replace").replace("\n  ", " ") if path.exists() else ""
 
     def close(self) -> None:
         """Leave no process behind."""

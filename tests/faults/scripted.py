@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,17 @@ from explorer_agent import runtimes
 from explorer_agent.messages import Deployment
 
 NAME = "onnxruntime"  # the network of the study is an ONNX file; nobody reads it
+
+
+def _allocate() -> None:
+    """All there is on a board with 256 MB to spare: the machine of the tests may have a hundred times that."""
+    resource.setrlimit(resource.RLIMIT_DATA, (1 << 28, 1 << 28))
+    hoard = [bytearray(1 << 24) for _ in range(1 << 16)]
+    raise AssertionError(f"{len(hoard)} pieces of 16 MB")
+
+
 TRICKS = {
-    "allocate": lambda: [bytearray(1 << 24) for _ in range(1 << 16)],
+    "allocate": _allocate,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
 }
