@@ -11,6 +11,7 @@ A bare or dotted name that is found nowhere here is left to the board, which may
 from __future__ import annotations
 
 import keyword
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ def _located(plugin: str, folders: Sequence[Path]) -> tuple[str, Path | None]:
 
 
 def _by_path(plugin: str, folders: Sequence[Path]) -> Path:
-    candidates = [(folder / Path(plugin).expanduser()).resolve() for folder in folders]
+    candidates = [_absolute(folder / Path(plugin).expanduser()) for folder in folders]
     for candidate in candidates:
         if candidate.is_file() and candidate.suffix == ".py" or (candidate / "__init__.py").is_file():
             return candidate
@@ -102,14 +103,19 @@ def _by_name(plugin: str, folders: Sequence[Path]) -> Path | None:
         if (package / "__init__.py").is_file():
             if not _holds(package.joinpath(*below)):
                 raise _bad(f"the package {package} holds no such module", plugin)
-            return package.resolve()
+            return _absolute(package)
         if file.is_file():
             if below:
                 raise _bad(f"{file} is a module, not a package", plugin, hint=f"name it {top}")
-            return file.resolve()
+            return _absolute(file)
         if below and _holds(package.joinpath(*below)):
             raise _bad("a package's folder needs an __init__.py", plugin, hint=f"an empty one in {package} will do")
     return None
+
+
+def _absolute(path: Path) -> Path:
+    """`path` from the root on; under the name it has here, even if that is a symlink."""
+    return Path(os.path.abspath(path))
 
 
 def _holds(module: Path) -> bool:
