@@ -70,7 +70,8 @@ def windowed(model: Path) -> Callable[[Variant, Path], Figures]:
         engine = out.with_suffix(".engine")
         runtime.build(out, deployment, engine)
         _, series = measure(lambda: runtime.load(engine, deployment).step(inputs), plan, None, tell=lambda _: None)
-        outputs = np.load(io.BytesIO(runtime.load(engine, Deployment("onnxruntime", "int8")).outputs(inputs)))
+        packed = io.BytesIO(runtime.load(engine, Deployment("onnxruntime", "int8")).outputs(inputs))
+        outputs = np.load(packed, allow_pickle=False)
         error = data.score(outputs["output"])["output_error"].value
         median = float(np.median(series["latency_s"]))
         return {"latency_ms": median * 1e3, "output_error": error, "bytes": engine.stat().st_size}

@@ -16,7 +16,7 @@ from explorer_agent.wire import Message, ProtocolError, Reader
 
 # What is said to a request, and whether that is noise: if the host does not go on then, the stream ends.
 Answer = Callable[[Message], tuple[bytes, bool]]
-PAUSE_S = 0.05
+PAUSE_S = 0.02
 
 SHA = "ab" * 32
 RUNTIME = {
