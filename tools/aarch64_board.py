@@ -25,6 +25,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import platform
 import pwd
 import shutil
 import signal
@@ -101,7 +102,9 @@ def missing() -> list[str]:
     """What a board cannot be made or run without, in words."""
     packages = {QEMU: "qemu-user-static", "mmdebstrap": "mmdebstrap", "tar": "tar"}
     absent = [f"no {program} (Debian package {package})" for program, package in packages.items() if not which(program)]
-    return absent if sys.platform == "linux" else ["not Linux", *absent]
+    if sys.platform != "linux":
+        return ["it takes Linux to emulate one", *absent]
+    return ["this machine is an aarch64 one itself"] if platform.machine() == "aarch64" else absent
 
 
 def which(program: str) -> str | None:

@@ -112,7 +112,8 @@ def _value(record: Record, ranking: Ranking) -> str:
 
 
 def _both(contrast: Reversal | Shift, ranking: Ranking) -> str:
-    return f"{_effect(contrast.on_a, ranking)} on A and {_effect(contrast.on_b, ranking)} on B"
+    _, _, on_b = _effect(contrast.on_b, ranking).partition(" ")  # the same verb as A's
+    return f"{_effect(contrast.on_a, ranking)} on A and {on_b} on B"
 
 
 def _against(cost: Effect, ranking: Ranking) -> str:

@@ -24,19 +24,21 @@ MAKE_S = 900.0
 class EmulatedBoard:
     """A board account named root behind an arm64 sshd, all of it emulated."""
 
-    def __init__(self, tree: Path, folder: Path) -> None:
+    def __init__(self, tree: Path, folder: Path, *, way: str = "auto") -> None:
         """Write keys and configuration, and start the sshd.
 
         Args:
             tree: the board's file system.
             folder: for what the board writes, and for the client's files.
+            way: how it is run: namespace, proot, or the first of them that works.
         """
         self.home = folder / "state" / "root"
         self.home.mkdir(parents=True)
         self.port, self.log, self._folder = free_port(), folder / "sshd.log", folder
         self.client_config = folder / "ssh_config"
         self._write_files()
-        run = [sys.executable, str(TOOL), "run", "--tree", str(tree), "--state", str(folder / "state"), "--"]
+        where = ["--tree", str(tree), "--state", str(folder / "state"), "--way", way]
+        run = [sys.executable, str(TOOL), "run", *where, "--"]
         with self.log.open("wb") as log:
             self._server = subprocess.Popen(
                 [*run, "/usr/sbin/sshd", "-D", "-e", "-f", "/root/sshd/config"], stdin=subprocess.DEVNULL, stderr=log
