@@ -52,9 +52,9 @@ class Talk:
         assert frame is not None, self.process.stderr.read().decode()  # type: ignore[union-attr]
         return frame.message, frame.body.read()
 
-    def say(self, kind: str, body: bytes = b"", **fields: Any) -> int:
+    def say(self, request: str, body: bytes = b"", **fields: Any) -> int:
         self.number += 1
-        self.writer.write({"type": kind, "id": self.number, **fields}, body)
+        self.writer.write({"type": request, "id": self.number, **fields}, body)
         return self.number
 
     def answer(self, number: int) -> tuple[Message, bytes]:
@@ -64,8 +64,8 @@ class Talk:
                 return message, body
             self.notes.append(message)
 
-    def ask(self, kind: str, body: bytes = b"", **fields: Any) -> tuple[Message, bytes]:
-        return self.answer(self.say(kind, body, **fields))
+    def ask(self, request: str, body: bytes = b"", **fields: Any) -> tuple[Message, bytes]:
+        return self.answer(self.say(request, body, **fields))
 
     def put(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
