@@ -318,6 +318,7 @@ def _board_line(member: Member, reference: Metrics) -> dict[str, Any]:
     return {
         "board": member.spec,
         "fingerprint": member.device.fingerprint,
+        "agent_sha": member.device.agent_sha,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "reference": {name: metric.to_json() for name, metric in reference.items()},
     }

@@ -79,6 +79,9 @@ def capabilities(hello: Message) -> dict[str, Any]:
     _field(found, "cores", int, "capabilities", least=1)
     _items(_field(found, "power_modes", list, "capabilities"), str, "capabilities.power_modes")
     _items(_field(found, "requests", list, "capabilities", default=[]), str, "capabilities.requests")
+    _field(found, "memory_mb", float, "capabilities", default=0, least=0)
+    for name, facts in _field(found, "plugins", dict, "capabilities", default={}).items():
+        _of_kind(facts, dict, f"capabilities.plugins.{name}")
     for kind in ("runtimes", "meters"):
         for name, facts in _field(found, kind, dict, "capabilities").items():
             where = f"capabilities.{kind}.{name}"

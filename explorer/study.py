@@ -149,7 +149,7 @@ def _described(experiment: Experiment, device: Device) -> dict[str, Any]:
         "objectives": [{"metric": o.metric, "direction": o.direction} for o in experiment.objectives],
         "experiment": experiment.identity(),
         "explorer": version("explorer"),
-        "device": {"name": device.name, **device.capabilities},
+        "device": {**device.capabilities, "name": device.name, "agent_sha": device.agent_sha},
         # How its boards were reached, for whoever wants something of them later.
         "boards": {
             "devices": list(experiment.devices),

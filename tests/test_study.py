@@ -243,3 +243,4 @@ def test_study_json_describes_the_experiment_and_the_machine(place: Place) -> No
     assert study["objectives"][0] == {"metric": "throughput_ips", "direction": "max"}
     assert study["experiment"]["space"]["batch"] == [1, 2, 3, 4]
     assert study["device"]["name"] == "local:"
+    assert len(study["device"]["agent_sha"]) == 64, "of all code that measured"

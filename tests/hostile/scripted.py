@@ -26,7 +26,11 @@ RUNTIME = {
 CAPABILITIES: Message = {
     **{"python": "3.8.10", "machine": "aarch64", "cpu": "a core", "cores": 4, "memory_mb": 4000, "fingerprint": "f1"},
     **{"power_modes": ["15W"], "runtimes": {"fake": RUNTIME, "gone": {**RUNTIME, "available": False, "why_not": "x"}}},
-    **{"meters": {"rapl": {"available": True, "why_not": ""}}, "plugins": {}, "requests": ["has", "put", "check"]},
+    **{
+        "meters": {"rapl": {"available": True, "why_not": ""}},
+        "plugins": {"mine": {"from": "bundle", "sha256": SHA, "runtimes": []}},
+        "requests": ["has", "put", "check"],
+    },
 }
 HELLO: Message = {"type": "hello", "protocol": 1, "agent_sha": SHA, "capabilities": CAPABILITIES}
 COUNTS = {

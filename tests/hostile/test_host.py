@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer import line as line_module
+from explorer.alike import differences
 from explorer.device import Built, Device
 from explorer.errors import DeviceLost, NoDevice, TrialEnding
 from explorer.statistics import derive
@@ -106,6 +107,9 @@ def converse(script: dict[str, Line], source: Path) -> tuple[Counter[str], int]:
         transport.close()
         return Counter([ending]), said.total()
     with devices[0] as device:
+        known = HELLO["capabilities"]
+        assert all(isinstance(line, str) for line in differences(known, device.capabilities, ["fake", "gone"]))
+        json.dumps({**device.capabilities, "agent_sha": device.agent_sha}, allow_nan=False).encode("ascii")
         return Counter(everything(device, source)), said.total()
 
 
