@@ -129,21 +129,21 @@ def _effect(effect: Effect, ranking: Ranking) -> str:
     if not ranking.relative:
         more = "more" if better == (ranking.objective.direction == "max") else "less"
         return f"has {abs(effect.value):.3f} {more} {words}"
-    said = f"{_factor(abs(effect.value))}×"
-    least, most = sorted((abs(effect.low), abs(effect.high)))
-    span = f" ({_factor(least)} to {_factor(most)})" if _factor(least) != _factor(most) else ""
+    said, span = _factor(effect)
     if ranking.objective.metric.startswith(_TIMED):
         return f"is {said} {'faster' if better else 'slower'}{span}"
     more = "more" if better == (ranking.objective.direction == "max") else "less"
     return f"has {said} {more} {words}{span}"
 
 
-def _factor(logarithm: float) -> str:
-    """A ratio with as many digits as make it worth saying."""
-    ratio = math.exp(logarithm) if logarithm < 700 else math.inf
-    if ratio >= 100:
-        return wording.number(float(f"{ratio:.3g}"))
-    return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"
+def _factor(effect: Effect) -> tuple[str, str]:
+    """A ratio, to the digits that its interval supports, and the interval: ``("2.50×", " (2.45 to 2.55)")``."""
+    least, most = sorted((abs(effect.low), abs(effect.high)))
+    value, low, high = (math.exp(min(logarithm, 700.0)) for logarithm in (abs(effect.value), least, most))
+    half = (high - low) / 2
+    decimals = 2 if half < 0.1 else 1 if half < 5 else 0
+    ends = [f"{end:.{decimals}f}" if end < 1e6 else "∞" for end in (low, high)]
+    return f"{value:.{decimals}f}×", f" ({ends[0]} to {ends[1]})" if low < high else ""
 
 
 def _step(shift: Shift) -> str:
