@@ -18,17 +18,13 @@ from explorer.transports.bootstrap import HOME
 from explorer.transports.brought import bring
 from explorer.transports.bundle import make_bundle
 from explorer.transports.local import LocalTransport
+from explorer.transports.options import OF_A_FILE, OPTIONS, check
 
 if TYPE_CHECKING:
     from explorer.transports.ssh import SshTransport
 
 WAIT_S = 5.0
 LINGER_S = 900.0  # for a job under way when its host is lost: as long as the longest may take (device.JOB_S)
-# What a space file may say over the board's own file. patience_s is for who comes back, the rest for who starts.
-OPTIONS = (
-    *("cache_gb", "clocks", "home", "identity_file", "meter", "password_env", "patience_s", "plugins", "python"),
-    *("runtimes", "wait_s"),
-)
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def start(
         BadInput: an option nobody knows.
     """
     file = _file(spec, search)
-    settings = _settings({} if file is None else specs.described(file), options)
+    settings = _settings({} if file is None else _of_file(file), options)
     folders = [folder for folder in (search, file and file.parent) if folder is not None]
     brought = bring(settings.get("plugins", ()), folders=folders)
     settings["plugins"] = list(brought.names)
@@ -118,12 +114,20 @@ def _file(spec: str, search: Path | None) -> Path | None:
     raise NoDevice(f"no device {spec!r}; known: {names}. {nearest(spec.rstrip(':'), list(known))}".strip())
 
 
+def _of_file(file: Path) -> dict[str, Any]:
+    found = specs.described(file)
+    check(found, OF_A_FILE, file=file)
+    if (found.get("transport") == "ssh") != bool(found.get("address")):
+        hint = "a board over ssh has an address, this machine has none"
+        raise BadInput(Problem("transport and address do not fit together", file=file, hint=hint))
+    return found
+
+
 def _settings(board: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = [key for key in options if key not in OPTIONS]
-    if unknown:
-        allowed, hint = ", ".join(OPTIONS), nearest(unknown[0], OPTIONS)
-        raise BadInput(Problem("unknown device option", seen=unknown[0], allowed=allowed, hint=hint))
-    return {**board, **options, "meter": {**board.get("meter", {}), **options.get("meter", {})}}
+    check(options, OPTIONS)
+    said = [{key: value for key, value in each.items() if value is not None} for each in (board, options)]
+    meters = [each.get("meter", {}) for each in said]
+    return {**said[0], **said[1], "meter": {**meters[0], **meters[1]}}
 
 
 def _words(settings: Mapping[str, Any], holder: str) -> list[str]:
