@@ -71,6 +71,8 @@ def _enter(plugin: str, kind: str, known: dict[str, Any], brought: Any) -> None:
     if not isinstance(brought, dict):
         raise AgentError(UNSUPPORTED, f"the plug-in {plugin}: its {kind}s must be a dict, not {type(brought).__name__}")
     for name, entry in brought.items():
+        if not isinstance(name, str):
+            raise AgentError(UNSUPPORTED, f"the plug-in {plugin}: a {kind} is named by a word, not by {name!r}")
         if known.get(name, entry) is not entry:
             raise AgentError(UNSUPPORTED, f"the plug-in {plugin} brings a {kind} {name!r}, but there is one already")
     known.update(brought)

@@ -58,15 +58,22 @@ def choose(wanted: Mapping[str, Any]) -> tuple[Meter | None, str]:
 def _first_available(wanted: Mapping[str, Any]) -> tuple[Meter | None, str]:
     reasons = []
     for name, factory in METERS.items():
-        meter = factory(wanted)
-        why_not = meter.available()
+        why_not = _why_not(factory, wanted)
         if not why_not:
-            return meter, ""
+            return factory(wanted), ""
         reasons.append(f"{name}: {why_not}")
     return None, "; ".join(reasons)
 
 
 def describe() -> dict[str, Any]:
     """Every meter and why it is not available, for `hello`."""
-    reasons = {name: factory({}).available() for name, factory in METERS.items()}
+    reasons = {str(name): _why_not(factory, {}) for name, factory in METERS.items()}
     return {name: {"available": not why_not, "why_not": why_not} for name, why_not in reasons.items()}
+
+
+def _why_not(factory: MeterFactory, wanted: Mapping[str, Any]) -> str:
+    """Why a meter cannot be used; somebody's meter that fails even to say so is one that cannot."""
+    try:
+        return str(factory(wanted).available() or "")
+    except Exception as error:  # noqa: BLE001  whatever a plug-in raises
+        return f"{type(error).__name__}: {error}"
