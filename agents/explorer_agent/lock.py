@@ -83,8 +83,9 @@ class Lock:
             "holder": self._holder,
             "promise_s": self._promise_s,
         }
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(holder).encode("ascii"), 0)
+        with contextlib.suppress(OSError):  # a disk without room for a name: held all the same, by "another agent"
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps(holder).encode("ascii"), 0)
 
     def _try(self) -> bool:
         try:

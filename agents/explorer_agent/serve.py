@@ -15,10 +15,10 @@ import sys
 import time
 from types import FrameType
 
-from explorer_agent import places, plugins
+from explorer_agent import disk, places, plugins
 from explorer_agent.clocks import board_settings
 from explorer_agent.lock import Lock
-from explorer_agent.messages import BUSY, FAILED, AgentError
+from explorer_agent.messages import BUSY, AgentError
 from explorer_agent.session import Session, Settings
 from explorer_agent.streams import Incoming, Link, claim
 from explorer_agent.wire import Reader, Writer
@@ -44,7 +44,7 @@ def serve(settings: Settings) -> int:
     except AgentError as error:
         return _last_word(writer, error, 3 if error.kind == BUSY else 1)
     except OSError as error:
-        return _last_word(writer, AgentError(FAILED, f"cannot serve from {settings.home}: {error}"), 1)
+        return _last_word(writer, disk.as_error(error, f"cannot serve from {settings.home}"), 1)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,21 @@ def test_a_wrong_offset_is_refused(blobs: Blobs) -> None:
     blobs.receive(SHA, [DATA[:100]], size=len(DATA), offset=0)
     with pytest.raises(ProtocolError, match="continues at 100"):
         blobs.receive(SHA, [DATA[50:]], size=len(DATA), offset=50)
+
+
+def test_how_much_has_arrived_is_told(blobs: Blobs) -> None:
+    assert blobs.receive(SHA, [DATA[:100], DATA[100:500]], size=len(DATA), offset=0) == 500
+    assert blobs.receive(SHA, [DATA[500:]], size=len(DATA), offset=500) == len(DATA)
+
+
+def test_more_than_was_announced_is_not_written(blobs: Blobs, tmp_path: Path) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(1000):
+            yield DATA
+            assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 3 * len(DATA)
+
+    with pytest.raises(AgentError, match="damaged"):
+        blobs.receive(SHA, endless(), size=len(DATA), offset=0)
 
 
 @pytest.mark.parametrize("data", [b"x" + DATA[1:], DATA + b"more"])

@@ -228,6 +228,26 @@ def test_a_cut_transfer_is_resumed_by_the_next_host(start: Start) -> None:
     assert after.ask("get", sha256=sha256)[1] == data
 
 
+def test_a_cut_download_goes_on_where_it_stopped(shared: Talk) -> None:
+    data = os.urandom(1_000_000)
+    sha256 = shared.put(data)
+    whole, body = shared.ask("get", sha256=sha256)
+    assert (whole["size"], body) == (len(data), data)
+    rest, body = shared.ask("get", sha256=sha256, offset=900_000)
+    assert (rest["size"], rest["offset"], body) == (len(data), 900_000, data[900_000:])
+    assert shared.ask("get", sha256=sha256, offset=len(data))[1] == b""
+    assert shared.ask("get", sha256=sha256, offset=len(data) + 1)[0]["kind"] == "protocol"
+
+
+def test_parameters_beyond_reason_are_refused(shared: Talk) -> None:
+    """They go to the nursery in one packet, which a socket would not take."""
+    engine = shared.build(shared.script(latency_s=0.001))["engine"]
+    asked = {"engine": engine, "deployment": FAKE, "meter": {"name": "x" * 500_000}}
+    assert "at most 100000 bytes" in shared.ask("measure", **asked)[0]["text"]
+    asked["meter"] = {"name": "x" * 90_000}
+    assert shared.ask("measure", **asked)[0]["kind"] == "unsupported"
+
+
 def test_one_host_at_a_time_and_busy_has_a_face(start: Start) -> None:
     first = start()
     second = start("--wait", "0.1", hello=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -278,3 +279,18 @@ def test_a_real_disk_that_is_full(start: Start, small: Path) -> None:
     (small / "others").unlink()
     assert talk.put(data)
     assert talk.ask("measure", **asked)[0]["cause"] == "missing"
+
+
+def test_an_agent_starts_on_a_disk_without_a_byte_left_and_makes_room(start: Start, small: Path) -> None:
+    talk = start(home=small / "home")
+    sha256 = talk.put(os.urandom(7_000_000))
+    talk.close()
+    (small / "home/boot").unlink()
+    (small / "home/lock").unlink()
+    with contextlib.suppress(OSError), open(small / "others", "wb", buffering=0) as others:
+        while others.write(bytes(1 << 20)):
+            pass
+    after = start(home=small / "home")
+    assert after.build(sha256)["cause"] == "disk"
+    assert after.ask("put", b"x", sha256=hashlib.sha256(b"x").hexdigest(), size=1)[0]["cause"] == "disk"
+    assert after.ask("has", sha256=[sha256])[0]["missing"] == [sha256], "it gave up all it had"

@@ -50,6 +50,7 @@ def test_frames_come_back_as_they_went() -> None:
         b'{"type": "\xc3\xb6"}\n',
         b'{"type": "x"}',
         b"[" * 100_000 + b"\n",
+        b'{"type": "x", "v": ' + b"[" * 40 + b"]" * 40 + b"}\n",
         b"x" * (MAX_LINE + 10),
         b"\x80\x04\x95pickle\n",
     ],
