@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from explorer.errors import NoDevice
 from explorer.transports import loader
@@ -109,7 +109,7 @@ def _send(far: Far, data: bytes) -> None:
         return
 
 
-def _await(far: Far, agent: Agent, name: str) -> dict[str, Any]:
+def _await(far: Far, agent: Agent, name: str) -> dict[str, str]:
     """The loader's next word; noise before it is skipped."""
     noise, mark = 0, loader.MARK.encode("ascii")
     while True:
@@ -124,27 +124,42 @@ def _await(far: Far, agent: Agent, name: str) -> dict[str, Any]:
                 f"{name}: the login shell prints more than {NOISE >> 10} KiB on stdout before it runs our command, "
                 f"last {line[-60:]!r}; keep .bashrc and the like quiet for shells that are not interactive"
             )
-    answer: dict[str, Any] = json.loads(line[len(mark) :])
+    answer = _read(line[len(mark) :], name)
     if answer["say"] == "trouble":
         raise _trouble(answer, name)
     return answer
+
+
+def _read(line: bytes, name: str) -> dict[str, str]:
+    """What the loader says, as plain words: it comes from the board, and ends on a terminal."""
+    try:
+        words = json.loads(line)
+        return {key: _plain(str(words[key])) for key in ("say", "kind", "home", "why") if key in words or key == "say"}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NoDevice(f"{name}: what answers there is not our loader: {line[:60]!r}") from error
 
 
 def _silence(far: Far, agent: Agent, name: str) -> NoDevice:
     """The far side ended without a word of the loader's; its stderr and status say why."""
     words = far.last_words()
     advice = next((advice for found, advice in _CAUSES if found(words)), _ADVICE).format(python=agent.python)
-    said = "".join(f"\n    board: {line}" for line in words.splitlines()[-8:])
+    said = "".join(f"\n    board: {_plain(line)}" for line in words.splitlines()[-8:])
     return NoDevice(f"{name}: {advice}{said}")
 
 
-def _trouble(answer: dict[str, Any], name: str) -> NoDevice:
-    if answer["kind"] == "room":
-        return NoDevice(f"{name}: no room for the agent on the board below {answer['home']} ({answer['why']})")
+def _trouble(answer: dict[str, str], name: str) -> NoDevice:
+    home, why = answer.get("home", ""), answer.get("why", "")
+    if answer.get("kind") == "room":
+        return NoDevice(f"{name}: no room for the agent on the board below {home} ({why})")
     return NoDevice(
-        f"{name}: cannot write below {answer['home']} on the board ({answer['why']}); "
+        f"{name}: cannot write below {home} on the board ({why}); "
         "name a folder that can be written with the option home: /some/folder"
     )
+
+
+def _plain(text: str) -> str:
+    """`text` without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:500])
 
 
 _ADVICE = "the board does not run our command ({python} -c …); does its login shell run commands at all?"

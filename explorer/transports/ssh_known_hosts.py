@@ -73,7 +73,7 @@ class KnownHosts:
     def _unknown(self, shown: paramiko.PKey) -> str:
         hop, port = self._hop, f"-p {self._hop.port} " if self._hop.port != 22 else ""
         login = f"ssh {port}{shlex.quote(f'{hop.user}@{hop.alias}')}"
-        scan = f"ssh-keyscan {port}{hop.host} >> {shlex.quote(str(hop.known_hosts[0]))}"
+        scan = f"ssh-keyscan {port}{shlex.quote(hop.host)} >> {shlex.quote(str(hop.known_hosts[0]))}"
         reachable = not (hop.host_key_name or hop.via or hop.command)  # by ssh-keyscan, and to be filed under its name
         authorities = [line.place for line in self.lines if line.marker == AUTHORITY]
         lines = [

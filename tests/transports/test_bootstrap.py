@@ -128,6 +128,23 @@ def test_a_login_that_runs_something_else_is_told(tmp_path: Path, reach: Reach) 
     assert "status 5" in text
 
 
+@pytest.mark.parametrize("line", ["{", "[]", '"say"', "{}", '{"say": 1' + "0" * 100_000])
+def test_a_board_that_answers_in_our_loaders_name_is_told(tmp_path: Path, reach: Reach, line: str) -> None:
+    (tmp_path / "line").write_text(f"{loader.MARK}{line}\n")
+    told = pytest.raises(NoDevice, match="what answers there is not our loader")
+    with Sshd(tmp_path / "board", rc=f"/bin/cat '{tmp_path}/line'") as board, board.client(), told:
+        reach(board)
+
+
+def test_what_the_board_says_does_not_steer_the_terminal(tmp_path: Path, reach: Reach) -> None:
+    with (
+        Sshd(tmp_path / "board", rc="printf '\\033[2Jgone\\n' >&2; exit 5") as board,
+        board.client(),
+        pytest.raises(NoDevice, match=r"board:  \[2Jgone"),
+    ):
+        reach(board)
+
+
 def test_a_module_in_the_home_does_not_come_between(board: Sshd, reach: Reach) -> None:
     for name in ("json", "hashlib", "zipfile"):
         (board.home / f"{name}.py").write_text("raise SystemExit('not me')")
