@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -223,6 +224,18 @@ def test_nowhere_in_our_code(rule: Callable[[ast.AST, Path], Iterator[Finding]])
 )
 def test_the_rules_see_what_they_are_for(rule: Callable[[ast.AST, Path], Iterator[Finding]], code: str) -> None:
     assert list(rule(ast.parse(code), ROOT / "explorer" / "transports" / "bootstrap.py"))
+
+
+@pytest.mark.parametrize(
+    ("library", "floor"), [("paramiko", (3, 4)), ("torch", (2, 6)), ("onnx", (1, 18)), ("pillow", (10, 3))]
+)
+def test_no_library_may_be_older_than_its_mended_version(library: str, floor: tuple[int, ...]) -> None:
+    """Terrapin (CVE-2023-48795); torch.load with weights_only (CVE-2025-32434); paths in a network's external data
+    (CVE-2024-27318); a buffer in Pillow (CVE-2024-28219).
+    """
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    found = dict(line.split(">=") for line in given)
+    assert tuple(map(int, found[library].split("."))) >= floor
 
 
 def test_there_is_something_to_look_at() -> None:
