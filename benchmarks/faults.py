@@ -3,14 +3,16 @@
     python benchmarks/faults.py [--faults 200] [--seed 1] [--lanes 2]
 
 Each study has a board of its own whose runtime takes time and does nothing (tests/faults). A fault strikes at a random
-moment of a random phase; once two more candidates are recorded the next one does. When a study ends, what the board
-keeps is compared with what was recorded. Behind a relay anybody can run this; root gets every other board behind a
-link in a network namespace, and a small disk that can be filled.
+moment of a random phase, and after three in ten of them another one while the study recovers; once two more
+candidates are recorded the next one does. When a study ends, what the board keeps is compared with what was recorded.
+Behind a relay anybody can run this; root gets every other board behind a link in a network namespace, and a small disk
+that can be filled.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -20,7 +22,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,12 +33,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from faults.board import Board, board
 from faults.clock import Clock, why_no_clock
 from faults.scene import Hung, Scene, wait_for
-from faults.troubles import Trouble, possible
+from faults.troubles import Missed, Trouble, possible
 from network import why_no_link
 
 TRIALS, FAULTS_EACH = 40, 12
 TIME_OUT_S = 180.0  # for two more records after a fault, and for the end of a study
 DISK_MB = 150
+TWICE = 0.3  # share of faults that another one follows within 3 s
 PHASES = ("build", "built", "measure", "measured", "infer")
 
 
@@ -44,20 +48,29 @@ class Tally:
     """What has happened so far, in all lanes."""
 
     wanted: int
+    count: Counter[str] = field(default_factory=Counter)
     recovered_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     hung: list[str] = field(default_factory=list)
     blamed: list[str] = field(default_factory=list)
     ended: int = 0  # runs that ended with exit status 3, and were started again
+    missed: int = 0  # there was nothing to strike at
     studies: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self) -> bool:
-        """Whether another fault is wanted; it counts from now on."""
+    def enter(self, kinds: Sequence[str], seconds: float) -> None:
+        """Count what struck; the second of two is what the recovery is counted from."""
         with self.lock:
-            self.wanted -= 1
-            return self.wanted >= 0
+            for kind in kinds:
+                self.count[kind] += 1
+                print(f"{self.count.total():4}  {kind}", file=sys.stderr, flush=True)
+            if kinds:
+                self.recovered_s[kinds[-1]].append(seconds)
+
+    @property
+    def enough(self) -> bool:
+        return self.count.total() >= self.wanted
 
     @property
     def clean(self) -> bool:
@@ -88,7 +101,7 @@ def _lane(folder: Path, number: int, given: argparse.Namespace, tally: Tally) ->
     """Studies one after the other, until there were faults enough."""
     dice = random.Random(f"{given.seed} {number}")
     link, count = os.geteuid() == 0 and number % 2 == 1 and not why_no_link(), 0
-    while tally.wanted > 0:
+    while not tally.enough:
         place = folder / f"{number}-{count}"
         count += 1
         clocks = [None, None] if why_no_clock() else [Clock(place / side) for side in ("near", "far")]
@@ -104,12 +117,13 @@ def _study(there: Board, scene: Scene, dice: random.Random, given: argparse.Name
     now = "the start"
     try:
         process = scene.start()
-        for kind in dice.choices(kinds, [kind.share for kind in kinds], k=FAULTS_EACH):
+        for _ in range(FAULTS_EACH):
             _at_a_random_moment(scene, process, dice)
-            if process.poll() is not None or not tally.take():
+            if process.poll() is not None or tally.enough:
                 break
-            now = kind.name
-            process = _strike(scene, process, kind, dice, tally)
+            struck = _kinds(kinds, dice)
+            now = ", then ".join(kind.name for kind in struck)
+            process = _strike(scene, process, struck, dice, tally)
         now = f"the end, after {now}"
         while _ended_early(scene, scene.ends(process, within_s=TIME_OUT_S), tally):
             process = scene.start()
@@ -125,12 +139,29 @@ def _study(there: Board, scene: Scene, dice: random.Random, given: argparse.Name
         scene.close()
 
 
+def _kinds(kinds: Sequence[Trouble], dice: random.Random) -> list[Trouble]:
+    """A fault to strike with, and now and then another one that strikes while the study recovers from it."""
+    (first,) = dice.choices(kinds, [kind.share for kind in kinds])
+    others = [kind for kind in kinds if kind.alone is False]
+    if first.alone or dice.random() > TWICE:
+        return [first]
+    return [first, *dice.choices(others, [kind.share for kind in others])]
+
+
 def _strike(
-    scene: Scene, process: subprocess.Popen[bytes], kind: Trouble, dice: random.Random, tally: Tally
+    scene: Scene, process: subprocess.Popen[bytes], kinds: Sequence[Trouble], dice: random.Random, tally: Tally
 ) -> subprocess.Popen[bytes]:
-    """One fault, and the recovery from it; the process of the host, which may be another one."""
-    if kind.act(scene, dice):
-        process = scene.start()
+    """A fault or two, and the recovery; the process of the host, which may be another one."""
+    struck = []
+    for kind in kinds:
+        if struck:
+            time.sleep(dice.uniform(0.0, 3.0))
+        try:
+            if kind.act(scene, dice):
+                process = scene.start()
+            struck.append(kind.name)
+        except Missed:
+            tally.missed += 1
     over, before, seconds = time.monotonic(), len(scene.records()), None
     while (more := len(scene.records()) - before) < 2 and process.poll() != 0:
         seconds = time.monotonic() - over if more and seconds is None else seconds
@@ -139,8 +170,7 @@ def _strike(
         if time.monotonic() - over > TIME_OUT_S:
             raise Hung(f"no two records within {TIME_OUT_S:.0f} s: {scene.said()[-2000:]}")
         time.sleep(0.02)
-    tally.recovered_s[kind.name].append(time.monotonic() - over if seconds is None else seconds)
-    print(f"{sum(map(len, tally.recovered_s.values())):4}  {kind.name}", file=sys.stderr, flush=True)
+    tally.enter(struck, time.monotonic() - over if seconds is None else seconds)
     return process
 
 
@@ -168,11 +198,11 @@ def _at_a_random_moment(scene: Scene, process: subprocess.Popen[bytes], dice: ra
 
 def _told(tally: Tally, *, minutes: float) -> str:
     rows = [("fault", "count", "median s", "worst s")]
-    for name, seconds in sorted(tally.recovered_s.items()):
-        rows.append((name, str(len(seconds)), f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}"))
-    every = [one for seconds in tally.recovered_s.values() for one in seconds]
-    if every:
-        rows.append(("all", str(len(every)), f"{statistics.median(every):.1f}", f"{max(every):.1f}"))
+    for name, count in sorted(tally.count.items()):
+        seconds = tally.recovered_s.get(name, [math.nan])
+        rows.append((name, str(count), f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}"))
+    every = [one for seconds in tally.recovered_s.values() for one in seconds] or [math.nan]
+    rows.append(("all", str(tally.count.total()), f"{statistics.median(every):.1f}", f"{max(every):.1f}"))
     lines = [f"{name:<42}{count:>6}{median:>10}{worst:>9}" for name, count, median, worst in rows]
     lines += [f"{tally.studies} studies of {TRIALS} candidates in {minutes:.1f} minutes"]
     lines += [f"ended with exit status 3 and went on when started again: {tally.ended}"]

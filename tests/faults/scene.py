@@ -191,9 +191,11 @@ class Scene:
         path.touch()
         return path
 
-    def trap(self, phase: str, trick: str) -> None:
-        """Have the next such phase come to grief, once."""
-        (self.home.parent / f"trap-{phase}").write_text(trick)
+    def trap(self, phase: str, trick: str) -> Path:
+        """Have the next such phase come to grief, once: then the file returned is gone."""
+        path = self.home.parent / f"trap-{phase}"
+        path.write_text(trick)
+        return path
 
     def ledger(self) -> list[dict[str, Any]]:
         """What happened on the board."""
@@ -206,7 +208,10 @@ class Scene:
 
     def agents(self) -> list[psutil.Process]:
         """The agents that serve this home, their nurseries not."""
-        return [p for p in psutil.process_iter() if str(self.home) in (words := _words(p)) and "serve" in words]
+        return [p for p in psutil.process_iter() if "serve" in (words := _words(p)) and self._is_home(words)]
+
+    def _is_home(self, words: list[str]) -> bool:
+        return any(word.removeprefix("--home=") == str(self.home) for word in words)
 
     def agent(self) -> psutil.Process:
         """The youngest agent."""

@@ -15,15 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 from network import Relay
 
-from faults.scene import Scene, kill, kill_host
+from faults.scene import Hung, Scene, kill, kill_host, wait_for
 
+T = TypeVar("T")
 Act = Callable[[Scene, random.Random], bool | None]
 PHASES = ("build", "measure", "infer")
 SHORT_S, LONG_S = (1.0, 5.0), (20.0, 35.0)
+
+
+class Missed(Exception):
+    """There was nothing to strike at: no fault happened."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Trouble:
     Attributes:
         way: what the board must be behind for it: "relay", "link", or "" for any.
         share: how often it comes, beside others with 1.
+        alone: whether no other one strikes before the study has recovered: it costs the candidate under way one of its
+            two tries, or needs the board to be held.
         needs: "disk" (of its own) or "clock" where that is needed, or empty.
     """
 
@@ -41,16 +50,17 @@ class Trouble:
     way: str = ""
     share: float = 1.0
     needs: str = ""
+    alone: bool = False
 
 
 TROUBLES: list[Trouble] = []
 
 
-def trouble(name: str, *, way: str = "", share: float = 1.0, needs: str = "") -> Callable[[Act], Act]:
+def trouble(name: str, **more: Any) -> Callable[[Act], Act]:
     """Enter a function in TROUBLES."""
 
     def enter(act: Act) -> Act:
-        TROUBLES.append(Trouble(name, act, way, share, needs))
+        TROUBLES.append(Trouble(name, act, **more))
         return act
 
     return enter
@@ -58,7 +68,7 @@ def trouble(name: str, *, way: str = "", share: float = 1.0, needs: str = "") ->
 
 @trouble("session killed", share=2)
 def session_killed(scene: Scene, dice: random.Random) -> None:
-    scene.board.sshd.kill_sessions()
+    _hit(scene.board.sshd.kill_sessions)
 
 
 @trouble("sshd killed, another at once")
@@ -130,13 +140,13 @@ def link_reset(scene: Scene, dice: random.Random) -> None:
 
 @trouble("agent killed -9", share=2)
 def agent_killed(scene: Scene, dice: random.Random) -> None:
-    for agent in scene.agents():
+    for agent in _hit(scene.agents):
         kill(agent)
 
 
 @trouble("agent stopped for 1–5 s")
 def agent_stopped(scene: Scene, dice: random.Random) -> None:
-    agents = scene.agents()
+    agents = _hit(scene.agents)
     for agent in agents:
         _signal(agent, signal.SIGSTOP)
     time.sleep(dice.uniform(*SHORT_S))
@@ -144,21 +154,25 @@ def agent_stopped(scene: Scene, dice: random.Random) -> None:
         _signal(agent, signal.SIGCONT)
 
 
-@trouble("nursery killed -9")
+@trouble("nursery killed -9", alone=True)
 def nursery_killed(scene: Scene, dice: random.Random) -> None:
-    for nursery in scene.nurseries():
+    for nursery in _hit(scene.nurseries):
         kill(nursery)
 
 
-@trouble("worker killed -9")
+@trouble("worker killed -9", alone=True)
 def worker_killed(scene: Scene, dice: random.Random) -> None:
-    for worker in scene.workers():
+    for worker in _hit(scene.workers):
         kill(worker)
 
 
-@trouble("worker out of memory")
+@trouble("worker out of memory", alone=True)
 def worker_out_of_memory(scene: Scene, dice: random.Random) -> None:
-    scene.trap(dice.choice(PHASES), "allocate")
+    trap = scene.trap(dice.choice(PHASES), "allocate")
+    try:
+        _hit(lambda: not trap.exists(), within_s=10)
+    finally:
+        trap.unlink(missing_ok=True)
 
 
 @trouble("host killed -9", share=2)
@@ -188,16 +202,22 @@ def disk_full(scene: Scene, dice: random.Random) -> None:
         time.sleep(dice.uniform(*SHORT_S))
 
 
-@trouble("second host", share=0.5)
+@trouble("second host", share=0.5, alone=True)
 def second_host(scene: Scene, dice: random.Random) -> None:
     folder = scene.folder.with_name("second")
     scene.furnish(folder, study="second")
     process = scene.start(folder=folder)
     scene.processes.remove(process)
     try:
-        scene.ends(process)
+        code = scene.ends(process)
     finally:
         kill_host(process)
+    if scene.processes[-1].poll() is None and (code != 3 or "this device is in use" not in _read(folder / "said")):
+        raise AssertionError(f"a second host on a board in use: exit status {code}: {_read(folder / 'said')}")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace")
 
 
 def possible(scene: Scene, *, disk: bool) -> list[Trouble]:
@@ -223,6 +243,19 @@ def _cut(scene: Scene, how: str) -> Iterator[None]:
         yield
     finally:
         scene.board.link.up()
+
+
+def _hit(there: Callable[[], T], within_s: float = 3.0) -> T:
+    """What there is to strike at, once there is something.
+
+    Raises:
+        Missed: there is nothing.
+    """
+    try:
+        found: T = wait_for(there, "target", within_s)
+    except Hung as nothing:
+        raise Missed from nothing
+    return found
 
 
 def _signal(process: psutil.Process, number: int) -> None:
