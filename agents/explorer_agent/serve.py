@@ -55,6 +55,7 @@ def heed_signals(link: Link) -> None:
         link.hurry = link.hurry or number != signal.SIGHUP
         link.hang_up(f"asked to end by {signal.Signals(number).name}")
 
+    link.wake_on_signals()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
 

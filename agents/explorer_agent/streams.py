@@ -17,6 +17,7 @@ import io
 import math
 import os
 import select
+import signal
 import stat
 import time
 from typing import Any, BinaryIO, cast
@@ -44,6 +45,12 @@ class Link:
         self.why = self.why or why
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b"x")
+
+    def wake_on_signals(self) -> None:
+        """Have every signal that is handled wake whoever waits. The kernel gives it to any thread it likes, and the one
+        that waits here, the only one in which Python handles it, would sleep on.
+        """
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
 
     def left_s(self) -> float | None:
         """Seconds until the lease runs out; None without one."""

@@ -61,7 +61,9 @@ def beats(talk: Talk, count: int) -> None:
 
 # Not under Python 3.11 and later: there libfaketime makes every time.sleep end in EINVAL once the date has jumped, for
 # it takes an absolute deadline of the monotonic clock for one of the clock on the wall.
-@pytest.mark.parametrize(("python", "jump"), [("3.8", -DAY_S), ("3.10", DAY_S)], indirect=["python"])
+@pytest.mark.parametrize(
+    ("python", "jump"), [("3.8", -DAY_S), pytest.param("3.10", DAY_S, marks=pytest.mark.slow)], indirect=["python"]
+)
 def test_a_clock_that_jumps_changes_nothing(start: Start, clock: Clock, jump: int, python: str) -> None:
     talk = start("--lease", "30", python=python)
     running = talk.say("build", source=talk.script(do="hang"), deployment=FAKE, timeout_s=3)
