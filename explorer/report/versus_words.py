@@ -74,7 +74,7 @@ def bests(comparison: Comparison, ranking: Ranking) -> Iterator[str]:
 def shifts(ranking: Ranking) -> Iterator[str]:
     """Along which axes the direction changes on average."""
     for shift in ranking.shifts:
-        mean = f"on average of {shift.count} couples that differ in nothing else, " if shift.count > 1 else ""
+        mean = f"on average over {shift.count} couples that differ in nothing else, " if shift.count > 1 else ""
         yield f"{_capital(mean + _step(shift))} {_both(shift, ranking)}."
 
 

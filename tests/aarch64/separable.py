@@ -15,9 +15,9 @@ def build(classes: int, width: int = 32, frames: int = 4) -> nn.Module:
     return nn.Sequential(
         *_conv(width, 3, inputs=frames, stride=2),
         *blocks,
-        nn.AdaptiveAvgPool2d((4, 1)),
+        nn.AdaptiveAvgPool2d((8, 4)),
         nn.Flatten(),
-        nn.Linear(4 * width, classes),
+        nn.Linear(32 * width, classes),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,18 +85,17 @@ def test_fp32_outputs_equal_those_of_x86(studies: Studies) -> None:
 
 
 def test_the_report_names_the_different_ranking(studies: Studies) -> None:
+    """Which candidates change places depends on the x86 processor and on who else computes there; that some do, not."""
     ours, its = studies.x86.folder, studies.arm.folder
-    text = write(ours, pareto=False, format="md", output=None, versus=its)
-    print(text)
-    assert "The two devices rank the candidates differently in latency." in text
-    assert "aarch64" in text
+    text = write(ours, pareto=False, format="table", output=None, versus=its)
+    print(f"\n{text}")
+    words = " ".join(text.split())
+    assert "The two devices rank the candidates differently in latency." in words
+    assert "aarch64" in words
+    assert re.search(r"instead of .{1,20} is [0-9.]+× slower \([^)]+\) on A and [0-9.]+× faster \([^)]+\) on B", words)
     found: dict[str, Any] = json.loads(write(ours, pareto=False, format="json", output=None, versus=its))
     latency = next(o for o in found["objectives"] if o["metric"] == "latency_ms")
-    turned = [
-        r for r in latency["reversals"] if {r["before"]["precision"], r["after"]["precision"]} == {"fp32", "int8"}
-    ]
-    assert turned, latency["sentences"]
-    assert all(r["after"]["precision"] == "int8" and r["A"]["high"] < 0 < r["B"]["low"] for r in turned[:1])
+    assert latency["couples"]["opposite"] == len(latency["reversals"]) > 0
 
 
 def _by_candidate(study: StudyData) -> dict[str, Record]:
