@@ -52,8 +52,16 @@ def test_the_nursery_killed(scene: Scene, phase: str) -> None:
     assert names(scene.goes_on(process), "tried once more", "board.yaml", phase, "together with the nursery")
 
 
-@pytest.mark.parametrize(("trick", "cause"), [("kill", "SIGKILL"), ("crash", "SIGSEGV"), ("allocate", "out of memory")])
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("phase", "trick", "cause"),
+    [
+        ("build", "allocate", "out of memory"),
+        ("measure", "allocate", "out of memory"),
+        ("infer", "allocate", "out of memory"),
+        ("measure", "kill", "SIGKILL"),
+        ("infer", "crash", "SIGSEGV"),
+    ],
+)
 def test_a_worker_dies_or_runs_out_of_memory(scene: Scene, phase: str, trick: str, cause: str) -> None:
     """One job is lost, no more; what this candidate had measured before is not measured again."""
     scene.trap(phase, trick)
