@@ -194,6 +194,24 @@ def test_ten_thousand_frames_of_noise_are_answered(place: Place, bundle: Path) -
     assert fuzz_fields(10_000, place, bundle)["has"] >= 10_000
 
 
+def test_a_flood_of_questions_is_refused_and_not_heaped_up(place: Place, bundle: Path) -> None:
+    """Jobs wait in a queue that has an end; of the doctor there is one."""
+    talk = Talk(sys.executable, bundle, place.home, "--plugin", "explorer_agent.testing", "--runtime", "fake")
+    talk.hear()
+    hang = talk.script(do="hang")
+    for _ in range(1200):
+        talk.say("build", source=hang, deployment=FAKE)
+    for _ in range(200):
+        talk.say("check")
+    last = talk.say("has", sha256=[])
+    in_time(lambda: talk.answer(last))
+    refused = Counter(judge(message) for message in talk.notes)
+    assert refused["busy"] >= 200 - 1 + 1200 - 1001
+    threads = len(list(Path(f"/proc/{talk.process.pid}/task").iterdir()))
+    assert threads < 20
+    assert in_time(talk.close) == 0
+
+
 class Shared:
     """One foreman for many sessions, so that not each has to start a nursery."""
 

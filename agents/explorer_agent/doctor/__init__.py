@@ -15,9 +15,11 @@ from typing import Any, Callable, Iterator, Mapping
 
 from explorer_agent.doctor import machine, now, power, software
 from explorer_agent.doctor.look import WARN, Finding, Look, finding
+from explorer_agent.messages import BUSY, AgentError
 from explorer_agent.wire import Message
 
 HEARTBEAT_S = 1.0
+_AT_WORK = threading.Lock()
 CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (
     *(machine.model, machine.processor, machine.virtual, machine.python, machine.disk, machine.memory, machine.date),
     *(software.runtimes, software.nvidia),
@@ -32,12 +34,21 @@ def findings(look: Look) -> list[Finding]:
 
 
 def answer(number: int, send: Callable[[Message], None], *, home: Path, capabilities: Mapping[str, Any]) -> None:
-    """Answer the request `number` from a thread of its own, saying every second that it is still at it."""
+    """Answer the request `number` from a thread of its own, saying every second that it is still at it.
+
+    Raises:
+        AgentError: busy: the last such question is not answered yet.
+    """
+    if not _AT_WORK.acquire(blocking=False):
+        raise AgentError(BUSY, "the board is being looked at already", hint="ask again when that is answered")
     done = threading.Event()
 
     def examine() -> None:
-        found = findings(Look(home, capabilities))
-        done.set()
+        try:
+            found = findings(Look(home, capabilities))
+        finally:
+            done.set()
+            _AT_WORK.release()
         send({"type": "check", "id": number, "findings": found})
 
     def pulse() -> None:
