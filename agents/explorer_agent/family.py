@@ -67,14 +67,20 @@ def children() -> list[int]:
     return [pid for pid, parent in _parents() if parent == os.getpid()]
 
 
-def end_marked(home: Path) -> list[int]:
-    """End what earlier agents of `home` left behind; the processes that were found."""
+def end_marked(home: Path) -> None:
+    """End what earlier agents of `home` left behind."""
     mark = f"{MARK}={home}".encode("utf-8", "surrogateescape")
-    found = [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
-    for pid in found:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return found
+    deadline = time.monotonic() + PATIENCE_S
+    while (
+        time.monotonic() < deadline
+    ):  # once more after each round: one may have forked while the others were looked at
+        found = [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -37,6 +37,7 @@ HEARTBEAT_S = 1.0
 CLOSE_S = 20.0
 QUEUE = 1000
 LOG_TAIL = 4000
+LOG_BYTES = 64 << 20
 SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded by what is free
 # -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by
 # hand, and is a zip file when the agent was started from one.
@@ -62,6 +63,7 @@ class Job:
     fail: Callable[[AgentError], None]
     deadline: float = float("inf")
     started: bool = False
+    log: int = -1
     ended: str = field(default="")  # why it was ended from here, in words
 
 
@@ -153,7 +155,8 @@ class Foreman:
             with reply:
                 outcome = self._listen(job, Reader(reply))
             status = self._nursery.wait(job)
-            job.deadline = float("inf")
+            with self._lock:
+                job.deadline, job.log = float("inf"), -1
             tail = _tail(log)
         if isinstance(outcome, AgentError):
             raise outcome
@@ -171,7 +174,7 @@ class Foreman:
             if job.ended:
                 raise AgentError(FAILED, job.ended)
             limit_mb = job.command.get("memory_mb") or max(board.memory_mb().get("MemAvailable", 0) - SPARE_MB, 0)
-            job.deadline, job.started = time.monotonic() + job.timeout_s, True
+            job.deadline, job.started, job.log = time.monotonic() + job.timeout_s, True, log.fileno()
             return self._nursery.start(job, limit_mb, log)
 
     def _listen(self, job: Job, reader: Reader) -> tuple[Message, bytes] | AgentError | None:
@@ -219,6 +222,8 @@ def _overdue(job: Job) -> str:
     kind = job.command["kind"]
     if time.monotonic() > job.deadline:
         return f"the {kind} took longer than the {job.timeout_s:.0f} s it was given, and was ended"
+    if job.log >= 0 and os.fstat(job.log).st_size > LOG_BYTES:
+        return f"the {kind} printed more than {LOG_BYTES >> 20} MB, and was ended before it fills the disk"
     return ""
 
 

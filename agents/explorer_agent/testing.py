@@ -118,6 +118,11 @@ def _leave_behind_and_hang() -> None:
     time.sleep(3600)
 
 
+def _chatter() -> None:
+    while True:
+        os.write(1, b"and another thing\n" * 4096)
+
+
 def _fill_the_disk() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -142,6 +147,7 @@ _TRICKS: dict[str, Callable[[], Any]] = {
     "leave": _leave_behind,
     "leave and crash": _leave_behind_and_crash,
     "leave and hang": _leave_behind_and_hang,
+    "chatter": _chatter,
     "full": _fill_the_disk,
 }
 

@@ -47,6 +47,14 @@ def test_a_job_that_ignores_signals_is_ended(start: Start) -> None:
     assert talk.build(talk.script())["type"] == "build"
 
 
+def test_a_job_that_never_stops_talking_is_ended(start: Start) -> None:
+    talk = start()
+    reply = talk.build(talk.script(do="chatter"))
+    assert "printed more than 64 MB" in reply["text"]
+    assert len(reply["trace"]) <= 4000
+    assert talk.build(talk.script())["type"] == "build"
+
+
 @pytest.mark.parametrize("whom", ["agent", "nursery", "job", "agent and nursery"])
 def test_whoever_is_killed_nothing_stays(start: Start, whom: str) -> None:
     talk = start()
