@@ -178,12 +178,17 @@ def _footnotes(comparison: Comparison) -> list[str]:
 
 def _table(grid: Sequence[tuple[str, ...]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold cyan")
-    words_only = grid[0][0] == ""
+    words_only = _is_words(grid)
     for number, head in enumerate(grid[0]):
         table.add_column(Text(head), justify="left" if number == 0 or words_only else "right", overflow="fold")
     for row in grid[1 : MOST_ROWS + 1]:
         table.add_row(*map(Text, row))
     return table
+
+
+def _is_words(grid: Sequence[tuple[str, ...]]) -> bool:
+    """Whether a grid holds words, read from the left, and not numbers that are compared digit by digit."""
+    return grid[0][0] == ""
 
 
 def _section(block: Block) -> str:
@@ -193,7 +198,10 @@ def _section(block: Block) -> str:
     if block.grid:
         head = "".join(f"<th>{html.escape(text)}</th>" for text in block.grid[0])
         rows = "".join(f"<tr>{''.join(f'<td>{html.escape(t)}</td>' for t in row)}</tr>" for row in block.grid[1:])
-        parts.append(f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>')
+        look = ' class="words"' if _is_words(block.grid) else ""
+        parts.append(
+            f'<div class="scroll"><table{look}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        )
     return f"<section>{''.join(parts)}</section>"
 
 
