@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from explorer.transports.ssh import SshTransport
 
 WAIT_S = 5.0
+FIRST_LEASE_S = 40.0  # over a network: until the host renews its lease itself, right after hello
 LINGER_S = 900.0  # for a job under way when its host is lost: as long as the longest may take (device.JOB_S)
 
 
@@ -94,6 +95,7 @@ def _over_ssh(address: str, bundle: Path, sha256: str, words: list[str], setting
 
     python, home = str(settings.get("python", "python3")), str(settings.get("home", HOME))
     login = {key: str(settings.get(key, "")) for key in ("identity_file", "password_env")}
+    words = [*words, f"--lease={FIRST_LEASE_S:.0f}"]
     return SshTransport(address, bundle, sha256, words=words, python=python, home=home, **login)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from sshd import environment
 
+from explorer.transports.boards import start
 from faults.conftest import Make
 from faults.scene import Scene, names, wait_for
 
@@ -125,3 +127,15 @@ def test_a_board_that_does_not_come_back_ends_the_run_and_not_the_study(make: Ma
     hold.unlink()
     scene.board.sshd.start()
     scene.goes_on(scene.start())
+
+
+@pytest.mark.slow
+def test_a_host_that_is_gone_before_it_said_a_word_does_not_hold_the_board(make: Make) -> None:
+    """Its end of the connection dies right after hello; another host gets the board when the first lease is over."""
+    scene = make(options={"wait_s": 60})
+    with environment(EXPLORER_SSH_CONFIG=str(scene.board.client_config)):
+        started = start("board.yaml", cache=scene.folder / "cache", options={}, holder="eve", search=scene.folder)
+        assert b'"hello"' in started.transport.incoming.readline()
+    scene.board.relay.forsake()
+    scene.goes_on(scene.start())
+    started.transport.close()
