@@ -151,12 +151,13 @@ class Foreman:
 
     def _run(self, job: Job) -> None:
         with tempfile.TemporaryFile(dir=str(self._home)) as log:
-            reply = self._begin(job, log)
-            with reply:
-                outcome = self._listen(job, Reader(reply))
-            status = self._nursery.wait(job)
-            with self._lock:
-                job.deadline, job.log = float("inf"), -1
+            try:
+                with self._begin(job, log) as reply:
+                    outcome = self._listen(job, Reader(reply))
+                status = self._nursery.wait(job)
+            finally:
+                with self._lock:  # what is left to do is done in its own time
+                    job.deadline, job.log = float("inf"), -1
             tail = _tail(log)
         if isinstance(outcome, AgentError):
             raise outcome
