@@ -137,11 +137,11 @@ class _Incoming(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         while True:
             self.complaints()
+            if self.deadline is not None and time.monotonic() > self.deadline:  # even if a byte comes now and then
+                raise TimeoutError("the far side takes too long")
             try:
                 data = self._channel.recv(len(buffer))
             except TimeoutError:
-                if self.deadline is not None and time.monotonic() > self.deadline:
-                    raise
                 continue
             buffer[: len(data)] = data
             return len(data)

@@ -111,10 +111,14 @@ def test_noise_without_end_is_told(tmp_path: Path, reach: Reach) -> None:
         reach(board)
 
 
-def test_a_shell_that_waits_for_input_is_told(tmp_path: Path, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rc", ["sleep 600 </dev/null", "while :; do printf .; sleep 0.2; done"])
+def test_a_shell_that_waits_for_input_is_told(
+    tmp_path: Path, reach: Reach, monkeypatch: pytest.MonkeyPatch, rc: str
+) -> None:
+    """Also one that prints a little now and then meanwhile."""
     monkeypatch.setattr(bootstrap, "START_S", 2.0)
     told = pytest.raises(NoDevice, match="python3 did not start within 2 s")
-    with Sshd(tmp_path / "board", rc="sleep 600 </dev/null") as board, board.client(), told:
+    with Sshd(tmp_path / "board", rc=rc) as board, board.client(), told:
         reach(board)
 
 
