@@ -12,7 +12,6 @@ that can be filled.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import random
 import shutil
@@ -196,13 +195,16 @@ def _at_a_random_moment(scene: Scene, process: subprocess.Popen[bytes], dice: ra
     time.sleep(dice.uniform(0.0, 0.25))
 
 
+def _median_and_worst(seconds: Sequence[float]) -> tuple[str, str]:
+    return (f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}") if seconds else ("–", "–")
+
+
 def _told(tally: Tally, *, minutes: float) -> str:
     rows = [("fault", "count", "median s", "worst s")]
     for name, count in sorted(tally.count.items()):
-        seconds = tally.recovered_s.get(name, [math.nan])
-        rows.append((name, str(count), f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}"))
-    every = [one for seconds in tally.recovered_s.values() for one in seconds] or [math.nan]
-    rows.append(("all", str(tally.count.total()), f"{statistics.median(every):.1f}", f"{max(every):.1f}"))
+        rows.append((name, str(count), *_median_and_worst(tally.recovered_s.get(name, []))))
+    every = [one for seconds in tally.recovered_s.values() for one in seconds]
+    rows.append(("all", str(tally.count.total()), *_median_and_worst(every)))
     lines = [f"{name:<42}{count:>6}{median:>10}{worst:>9}" for name, count, median, worst in rows]
     lines += [f"{tally.studies} studies of {TRIALS} candidates in {minutes:.1f} minutes"]
     lines += [f"ended with exit status 3 and went on when started again: {tally.ended}"]
