@@ -232,7 +232,10 @@ class Scene:
             lines = [line for line in self.ledger() if line["what"] == what]
             return lines[count - 1 : count]
 
-        return wait_for(found, f"{what} × {count}", within_s)[0]
+        try:
+            return dict(wait_for(found, f"{what} × {count}", within_s)[0])
+        except Hung as hung:
+            raise Hung(f"{hung}:\n{self.said()}") from None
 
     # The judge.
 
