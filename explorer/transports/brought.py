@@ -39,6 +39,12 @@ class Brought:
     names: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)  # name in the bundle → content
 
+    @property
+    def left_to_the_board(self) -> tuple[str, ...]:
+        """Names that were found nowhere here."""
+        here = {name.partition("/")[0].removesuffix(".py") for name in self.files} | {"explorer_agent"}
+        return tuple(name for name in self.names if name.partition(".")[0] not in here)
+
 
 NOTHING = Brought()
 

@@ -58,7 +58,10 @@ def write_bundle(output: Path, *, plugins: Sequence[str] = ()) -> str:
     start = shlex.join(
         ["python3", output.name, "serve", *(word for name in brought.names for word in ("--plugin", name))]
     )
-    return f"{output}: {len(data) >> 10} kB, sha256 {hashlib.sha256(data).hexdigest()[:16]}…; start it with  {start}"
+    left = "".join(f"\n{name} is not here: it has to be installed on the board" for name in brought.left_to_the_board)
+    return (
+        f"{output}: {len(data) >> 10} kB, sha256 {hashlib.sha256(data).hexdigest()[:16]}…; start it with  {start}{left}"
+    )
 
 
 def make_bundle(cache: Path, *, brought: Brought = NOTHING) -> tuple[Path, str]:

@@ -246,6 +246,8 @@ def test_the_file_written_by_hand_is_the_one_that_would_be_sent(
     monkeypatch.chdir(folder)
     out = tmp_path / "agent with a space.pyz"
     words = write_bundle(out, plugins=["candle"])
+    assert "not here" not in words
+    assert "wax is not here: it has to be installed on the board" in write_bundle(tmp_path / "b", plugins=["wax"])
     assert out.read_bytes() == bundle_bytes(brought=bring(["candle"], folders=[folder]))
     assert "'agent with a space.pyz' serve --plugin candle" in words
     help_ = subprocess.run([sys.executable, "-I", str(out), "serve", "--help"], check=True, capture_output=True)
