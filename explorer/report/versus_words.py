@@ -90,8 +90,8 @@ def reversals(comparison: Comparison, ranking: Ranking) -> Iterator[str]:
 def fronts(comparison: Comparison) -> Iterator[str]:
     """Which candidates are on both fronts, and which on one."""
     both, only_a, only_b = comparison.fronts
-    total = len(both) + len(only_a) + len(only_b)
-    yield f"Of {total} candidates on either front, by their values alone, {len(both)} are on both{_listed(comparison, both)}."
+    total, shared = len(both) + len(only_a) + len(only_b), f"{len(both)} are on both{_listed(comparison, both)}"
+    yield f"Of {total} candidates on either front, by their values alone, {shared}."
     for letter, found in (("A", only_a), ("B", only_b)):
         if found:
             yield f"On {letter}'s alone{_listed(comparison, found)}."
