@@ -34,9 +34,9 @@ from sshd import Sshd
 from explorer.artifacts import sha256_of
 from explorer.device import Device, connect
 from explorer.errors import DeviceLost
-from explorer.transports.ssh_address import Address
-from explorer.transports.ssh_config import route
-from explorer.transports.ssh_link import Link
+from explorer.transports.ssh.address import Address
+from explorer.transports.ssh.config import route
+from explorer.transports.ssh.link import Link
 
 # The bars: ratio to scp cold, ratio to scp unchanged, milliseconds, share sent again.
 COLD, UNCHANGED, ROUND_TRIP_MS, SENT_AGAIN = 1.0, 50.0, 1.0, 0.12

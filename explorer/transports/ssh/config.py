@@ -24,7 +24,7 @@ from pathlib import Path
 import paramiko
 
 from explorer.errors import NoDevice
-from explorer.transports.ssh_address import Address
+from explorer.transports.ssh.address import Address
 
 CONFIG_VARIABLE, KNOWN_HOSTS_VARIABLE = "EXPLORER_SSH_CONFIG", "EXPLORER_KNOWN_HOSTS"
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"

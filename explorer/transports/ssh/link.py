@@ -16,17 +16,17 @@ from typing import Any, cast
 
 import paramiko
 
+from explorer import transports
 from explorer.errors import NoDevice
-from explorer.transports.ssh_config import Hop
-from explorer.transports.ssh_known_hosts import KnownHosts
-from explorer.transports.ssh_login import PASSWORD_VARIABLE, log_in
-from explorer.transports.ssh_pipe import Pipe
+from explorer.transports.ssh.config import Hop
+from explorer.transports.ssh.known_hosts import KnownHosts
+from explorer.transports.ssh.login import PASSWORD_VARIABLE, log_in
+from explorer.transports.ssh.pipe import Pipe
 
 CONNECT_S = 15.0
 HANDSHAKE_S = 30.0  # banner, key exchange, login: a small board takes its time
 KEEPALIVE_S = 5
 UNANSWERED_MS = 15_000  # TCP gives up when what it sent stays without an answer for that long
-STALL_S = 30.0
 WINDOW = 1 << 21  # of what may come in unread; the library moves all of it at every read, so more would be slower
 # AES in GCM encrypts and proves in one pass, in hardware; the others follow in the library's own order.
 FASTEST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -57,7 +57,7 @@ class Link:
         self._ends.close()
 
     def _reach(self, hop: Hop, password_variable: str) -> paramiko.Transport:
-        self.pipe = Pipe(self._pipe(hop), stall_s=STALL_S)
+        self.pipe = Pipe(self._pipe(hop), stall_s=transports.STALL_S)
         link = self._shake_hands(hop, self.pipe)
         log_in(link, hop, password_variable=password_variable)
         link.set_keepalive(KEEPALIVE_S)

@@ -21,7 +21,7 @@ from pathlib import Path
 import paramiko
 
 from explorer.errors import NoDevice
-from explorer.transports.ssh_config import Hop
+from explorer.transports.ssh.config import Hop
 
 PASSWORD_VARIABLE, PASSPHRASE_VARIABLE = "EXPLORER_SSH_PASSWORD", "EXPLORER_SSH_PASSPHRASE"
 _KINDS: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)

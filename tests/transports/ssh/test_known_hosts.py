@@ -13,8 +13,8 @@ import pytest
 from sshd import Sshd, make_key, need_sshd
 
 from explorer.errors import NoDevice
-from explorer.transports.ssh_config import Hop
-from explorer.transports.ssh_known_hosts import KnownHosts
+from explorer.transports.ssh.config import Hop
+from explorer.transports.ssh.known_hosts import KnownHosts
 from transports.conftest import Reach
 
 Known = Callable[..., KnownHosts]

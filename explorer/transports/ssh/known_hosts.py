@@ -20,7 +20,7 @@ from pathlib import Path
 import paramiko
 
 from explorer.errors import NoDevice
-from explorer.transports.ssh_config import Hop
+from explorer.transports.ssh.config import Hop
 
 AUTHORITY, REVOKED = "@cert-authority", "@revoked"
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from sshd import Sshd, until
 
+from explorer import transports
 from explorer.device import connect
 from explorer.errors import NoDevice
-from explorer.transports import ssh, ssh_link
+from explorer.transports.ssh import SshTransport, link
 from explorer_agent.wire import Reader
 from transports.conftest import Reach
 
@@ -123,7 +124,7 @@ def test_a_killed_agent_is_said_to_be_killed(board: Sshd, reach: Reach) -> None:
 
 
 def test_a_write_that_gets_nowhere_gives_up(board: Sshd, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "STALL_S", 1.0)
+    monkeypatch.setattr(transports, "STALL_S", 1.0)
     transport = reach(board)
     assert _hello(transport)
     agent = board.agents()[0]
@@ -138,7 +139,7 @@ def test_a_write_that_gets_nowhere_gives_up(board: Sshd, reach: Reach, monkeypat
 def test_closing_does_not_wait_for_a_writer_that_is_stuck(
     board: Sshd, reach: Reach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "GOODBYE_S", 1.0)
+    monkeypatch.setattr("explorer.transports.ssh.transport.GOODBYE_S", 1.0)
     transport = reach(board)
     assert _hello(transport)
     for session in board.sessions():
@@ -163,7 +164,7 @@ def test_closing_does_not_wait_for_a_writer_that_is_stuck(
 def test_complaints_without_end_do_not_fill_the_channel(board: Sshd, reach: Reach) -> None:
     """More on stderr than the channel's window holds, before the agent says a word."""
     python = (board.bin / "python3").read_text().splitlines()[1]
-    much = 2 * ssh_link.WINDOW
+    much = 2 * link.WINDOW
     (board.bin / "python3").write_text(
         f"#!/bin/sh\n/usr/bin/head -c {much} /dev/zero >&2\necho the end >&2\n{python}\n"
     )
@@ -184,14 +185,14 @@ def test_a_port_where_nobody_listens(board: Sshd, reach: Reach) -> None:
 
 
 def test_a_port_where_something_else_listens(board: Sshd, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_link, "HANDSHAKE_S", 2.0)
+    monkeypatch.setattr(link, "HANDSHAKE_S", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NoDevice, match="no SSH server answers"):
         reach(f"ssh://127.0.0.1:{silent.getsockname()[1]}")
 
 
 def test_no_answer_at_all(board: Sshd, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full queue of a listener that accepts nobody drops who comes next, as a board that is off would."""
-    monkeypatch.setattr(ssh_link, "CONNECT_S", 0.5)
+    monkeypatch.setattr(link, "CONNECT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         queued = [socket.socket() for _ in range(4)]
         for one in queued:
@@ -217,11 +218,11 @@ def test_a_gateway_that_cannot_go_on(board: Sshd, reach: Reach) -> None:
         reach("ssh://far")
 
 
-def _hello(transport: ssh.SshTransport) -> bool:
+def _hello(transport: SshTransport) -> bool:
     frame = Reader(transport.incoming).read()
     return frame is not None and frame.message["type"] == "hello"
 
 
-def _write_much(transport: ssh.SshTransport) -> None:
+def _write_much(transport: SshTransport) -> None:
     for _ in range(64):
         transport.outgoing.write(bytes(1 << 20))

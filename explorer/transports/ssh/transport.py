@@ -17,12 +17,13 @@ from typing import Any, BinaryIO, cast
 
 import paramiko
 
+from explorer import transports
 from explorer.errors import NoDevice
 from explorer.transports import bootstrap
-from explorer.transports.ssh_address import Address
-from explorer.transports.ssh_config import route
-from explorer.transports.ssh_link import STALL_S, WINDOW, Link
-from explorer.transports.ssh_pipe import Pipe
+from explorer.transports.ssh.address import Address
+from explorer.transports.ssh.config import route
+from explorer.transports.ssh.link import WINDOW, Link
+from explorer.transports.ssh.pipe import Pipe
 
 LAST_WORDS = 4000
 GOODBYE_S = 10.0  # for an agent to end its job when its stdin ends
@@ -175,8 +176,8 @@ class _Outgoing(io.RawIOBase):
             try:
                 sent = self._channel.send(packet)
             except TimeoutError:
-                if time.monotonic() - moved > STALL_S:
-                    raise TimeoutError(f"nothing was taken for {STALL_S:.0f} s") from None
+                if time.monotonic() - moved > transports.STALL_S:
+                    raise TimeoutError(f"nothing was taken for {transports.STALL_S:.0f} s") from None
                 continue
             if not sent:
                 raise BrokenPipeError("the far side has closed the channel")

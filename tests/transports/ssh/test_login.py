@@ -14,11 +14,11 @@ import pytest
 from sshd import Sshd, make_key, until
 
 from explorer.errors import NoDevice
-from explorer.transports.ssh_address import Address
-from explorer.transports.ssh_config import route
-from explorer.transports.ssh_link import Link
+from explorer.transports.ssh.address import Address
+from explorer.transports.ssh.config import route
+from explorer.transports.ssh.link import Link
 from transports.conftest import Reach
-from transports.password_server import PASSWORD, PasswordServer
+from transports.ssh.password_server import PASSWORD, PasswordServer
 
 Serve = Callable[..., PasswordServer]
 
@@ -180,9 +180,9 @@ def test_a_password_typed_at_the_terminal_is_asked_for_once(serve: Serve) -> Non
         pytest.skip("no `script` on this machine to make a terminal with (Debian: bsdutils)")
     server = serve()
     program = (
-        "from explorer.transports.ssh_address import Address\n"
-        "from explorer.transports.ssh_config import route\n"
-        "from explorer.transports.ssh_link import Link\n"
+        "from explorer.transports.ssh.address import Address\n"
+        "from explorer.transports.ssh.config import route\n"
+        "from explorer.transports.ssh.link import Link\n"
         f"for _ in range(2): Link(route(Address.of('ssh://127.0.0.1:{server.port}'))).close()\n"
         "print('both are in')\n"
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from explorer.errors import BadInput, NoDevice
-from explorer.transports.ssh_address import Address
-from explorer.transports.ssh_config import Hop, route
+from explorer.transports.ssh.address import Address
+from explorer.transports.ssh.config import Hop, route
 
 Way = Callable[..., Hop]
 
