@@ -20,7 +20,7 @@ from explorer.member import Event, Member
 
 # A board that is lost with so many different candidates in a row, or so often in a row at all, is itself at fault; one
 # that has never finished anything is so the sooner.
-LOST_WITH, LOST_IN_A_ROW, LOST_FROM_THE_START = 3, 5, 3
+LOST_WITH, LOST_IN_A_ROW, LOST_FROM_THE_START = 3, 8, 3
 
 
 @dataclass

@@ -11,7 +11,6 @@ answers from memory.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from explorer.budget import Budget
 from explorer.compression import Compression
 from explorer.config import Experiment
 from explorer.duties import NOT_BEGUN, Turn
@@ -34,8 +34,10 @@ from explorer.search.search import Search, baseline
 from explorer.space import Candidate
 from explorer.store import Store
 
-# A candidate with which boards were lost so often is recorded as failed, so that a night goes on.
-LOSSES = 3
+# A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row (with no
+# other between: a bad link takes whoever is under way), or so often in all.
+LOSSES_IN_A_ROW, LOSSES = 3, 5
+LOST_AGAIN = " (lost again and again, and finished nothing between)"
 
 
 class Watcher(Protocol):
@@ -75,12 +77,11 @@ class Loop:
         )
         self._queue: deque[Turn] = deque()
         self._under_way: set[int] = set()
+        self._lost_with: list[int] = []  # trials with which a board was lost, in that order
         self._begun = store.unfinished()
         self._next_number = 1 + max([-1, *(record.number for record in before), *self._begun])
-        self._done = len(before)
-        self._spent_before_s = spent_s(before)
-        self._started = time.monotonic()
-        self.planned = min(plan.trials or experiment.space.size, self._done + self._search.left)
+        self._budget = Budget(experiment, before)
+        self.planned = self._budget.planned(self._search.left)
         self.written: list[Record] = []
 
     def plainest(self) -> tuple[Candidate, Future[Done]] | None:
@@ -99,12 +100,13 @@ class Loop:
         self._fleet.start()
         while True:
             self._ask_ahead()
-            if self._queue and self._fleet.free and not self._out_of_time():
+            waiting = self._queue and not self._budget.out_of_time
+            if waiting and self._fleet.free:
                 self._begin(self._next_turn())
-            elif self._under_way or (self._queue and not self._out_of_time()):
+            elif waiting or self._under_way:
                 self._hear()
             else:
-                return why_done(self._experiment, self._done, spent_s=self._spent_s())
+                return self._budget.why_done()
 
     # Asking
 
@@ -122,8 +124,7 @@ class Loop:
             self._ask()
 
     def _may_ask(self) -> bool:
-        budget, asked = self._experiment.search.trials, self._done + len(self._queue) + len(self._under_way)
-        return (budget is None or asked < budget) and not self._out_of_time() and self._search.left > 0
+        return self._search.left > 0 and self._budget.allows(len(self._queue) + len(self._under_way))
 
     def _ask(self, wanted: Candidate | None = None, *, number: int = NOT_BEGUN) -> None:
         """Ask for a candidate and let its network be made; what the boards cannot run costs no work."""
@@ -169,7 +170,7 @@ class Loop:
 
     def _hear(self) -> None:
         """Wait for the next event; where no board is at work, no longer than the time that is left."""
-        event = self._fleet.hear(within_s=None if self._under_way else self._left_s())
+        event = self._fleet.hear(within_s=None if self._under_way else self._budget.left_s)
         if event is not None:
             self._take(event)
 
@@ -221,27 +222,28 @@ class Loop:
             self._watcher.note(f"{member.spec}: its reference lies apart; brought to the first board's scale: {told}")
 
     def _lost(self, member: Member, turn: Turn | None, loss: DeviceLost) -> None:
-        at_fault = self._fleet.lost(member, turn.number if turn else None)
-        again = "; connecting again" if loss.mends_itself and not at_fault else ""
-        self._watcher.note(in_one_line(str(loss)) + again)
+        at_fault = self._fleet.lost(member, turn.number if turn else None) or not loss.mends_itself
+        self._watcher.note(in_one_line(str(loss)) + ("; it is given up" if at_fault else "; connecting again"))
         if turn is not None:
             self._under_way.discard(turn.number)
+            self._lost_with.append(turn.number)
             self._put_back(replace(turn, losses=(*turn.losses, str(loss))), member, innocent=at_fault)
         if at_fault:
-            self._fleet.leave(member, f"{loss} (lost again and again, and finished nothing between)")
+            self._fleet.leave(member, str(loss) + LOST_AGAIN * loss.mends_itself)
 
     def _put_back(self, turn: Turn, member: Member, *, innocent: bool) -> None:
-        """A candidate without its board: in front at first; the second time behind the others, whose fate will show
-        whether it is the candidate or the board; the third time it is given up.
+        """A candidate without its board: in front at first; from the second time on behind the others, whose fate will
+        show whether it is the candidate or the board; in the end it is given up.
         """
-        if len(turn.losses) >= LOSSES and not innocent:
+        times, lately = len(turn.losses), self._lost_with[-LOSSES_IN_A_ROW:]
+        if not innocent and (times >= LOSSES or lately.count(turn.number) >= LOSSES_IN_A_ROW):
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            words = f"a board was lost with this candidate {LOSSES} times, and not with others: {turn.losses[-1]}"
+            words = f"a board was lost with this candidate {times} times, the last time: {turn.losses[-1]}"
             self._settle(turn, JobFailed(words), device=member.spec, started=now, seconds=0.0)
-        elif len(turn.losses) == 2:
-            self._queue.append(turn)
-        else:
+        elif times == 1:
             self._queue.appendleft(turn)
+        else:
+            self._queue.append(turn)
 
     # Recording
 
@@ -251,12 +253,11 @@ class Loop:
         """Write down how a candidate ended; then let the sampler and the watcher know."""
         record = self._record(turn, ending, device=device, started=started, seconds=seconds)
         self._store.append(record, raw=record.evaluation.raw)
-        self._done += 1
+        self._budget.done += 1
         self.written.append(record)
         self._search.tell(turn.candidate, record)
-        each = (time.monotonic() - self._started) / len(self.written)
-        eta_s = each * (self.planned - self._done)
-        self._watcher.recorded(record, done=self._done, planned=self.planned, eta_s=eta_s)
+        done, eta_s = self._budget.done, self._budget.eta_s(self.planned)
+        self._watcher.recorded(record, done=done, planned=self.planned, eta_s=eta_s)
 
     def _record(
         self, turn: Turn, ending: Evaluation | Infeasible | JobFailed, *, device: str, started: str, seconds: float
@@ -272,45 +273,11 @@ class Loop:
         kept = violations(self._experiment.constraints, ending.metrics)
         return replace(record, evaluation=ending, constraints=kept)
 
-    # The budget
-
-    def _spent_s(self) -> float:
-        return self._spent_before_s + time.monotonic() - self._started
-
-    def _left_s(self) -> float | None:
-        limit = self._experiment.search.seconds
-        return None if limit is None else max(0.0, limit - self._spent_s())
-
-    def _out_of_time(self) -> bool:
-        return self._left_s() == 0.0
-
-
-def why_done(experiment: Experiment, done: int, *, spent_s: float) -> str:
-    """Why a study with so many candidates done has nothing left to do; empty when it has."""
-    budget = experiment.search
-    if done >= experiment.space.size:
-        return f"the space is exhausted: all {done} candidates are tried"
-    if budget.seconds is not None and spent_s >= budget.seconds:
-        return "the time is up"
-    return (
-        f"the budget of {budget.trials} trials is spent" if budget.trials is not None and done >= budget.trials else ""
-    )
-
 
 def in_one_line(text: str) -> str:
     """A message with what the far side had to say behind it, in brackets."""
-    first, *more = filter(None, map(str.strip, text.splitlines()))
+    first, *more = [line for line in map(str.strip, text.splitlines()) if line] or [""]
     return f"{first} ({'; '.join(more)})" if more else first
-
-
-def spent_s(records: tuple[Record, ...]) -> float:
-    """Seconds in which at least one board was at work: what boards did at the same time counts once."""
-    spans = sorted((datetime.fromisoformat(record.started).timestamp(), record.seconds) for record in records)
-    total, until = 0.0, float("-inf")
-    for begin, seconds in spans:
-        total += max(0.0, begin + seconds - max(begin, until))
-        until = max(until, begin + seconds)
-    return total
 
 
 def _board_line(member: Member, reference: Metrics) -> dict[str, Any]:

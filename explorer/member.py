@@ -175,9 +175,8 @@ class Member:
                 self._report(self._finished(turn))
         except DeviceLost as loss:
             self._report(Lost(self, turn, loss))
-            if not loss.mends_itself:
-                self._over.set()
-                self.tell(Left(self, str(loss)))
+            if not loss.mends_itself:  # the study's thread will dismiss us: there is nothing to try again
+                self._over.wait()
 
     def _reference(self) -> Metrics | None:
         assert self.device is not None

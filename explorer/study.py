@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.artifacts import Artifacts
+from explorer.budget import Budget
 from explorer.compression import Compression
 from explorer.config import Experiment, differences
 from explorer.datasets import DATASETS
@@ -23,7 +24,7 @@ from explorer.duties import Duties
 from explorer.errors import BadInput, Problem
 from explorer.execution import LocalProcesses
 from explorer.fleet import Fleet
-from explorer.loop import Loop, Watcher, in_one_line, spent_s, why_done
+from explorer.loop import Loop, Watcher, in_one_line
 from explorer.pipeline import Pipeline
 from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
@@ -61,7 +62,7 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     aside = set_aside(folder) if fresh else None
     _refuse_other(folder, experiment)
     before = read(folder).records if (folder / STUDY).exists() else ()
-    if reason := why_done(experiment, len(before), spent_s=spent_s(before)):
+    if reason := Budget(experiment, before).why_done():
         watcher.begins(experiment, planned=len(before), records=before, note="")  # no device is needed to say so
         return Ending(reason, folder, ())
     note = f"the earlier study was set aside as {aside}" if aside else ""
@@ -71,7 +72,7 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
 
 def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: Watcher, *, note: str) -> Ending:
     dataset = open_dataset(experiment)
-    known = read_study(store.folder)["device"] if (store.folder / STUDY).exists() else None
+    known = read_study(store.folder).get("device") if (store.folder / STUDY).exists() else None
     duties = Duties(experiment, pipeline, dataset, store.folder, watcher.note, known)
     with _fleet(experiment, duties) as fleet:
         duties.created = store.describe(_described(experiment, fleet.any))["created"]

@@ -61,7 +61,7 @@ class Search:
     def ask(self, wanted: Candidate | None = None) -> Candidate | None:
         """The next candidate, never one asked or told before; None when the space is exhausted.
 
-        Several may be asked for before the first is told, one for each board and those whose networks are in the making.
+        Several may be asked for before the first is told, one a board and those whose networks are in the making.
         Of those under way TPE believes the worst (its constant liar) and GP what its model expects: both look elsewhere
         meanwhile. NSGA-II and random look at finished ones alone.
 

@@ -1,0 +1,64 @@
+"""How much of a study is left to do: candidates, and time in which boards were at work, over all of its runs."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from explorer.config import Experiment
+from explorer.result import Record
+
+
+class Budget:
+    """What one run may spend, begun now; `before` is what earlier runs of the study have done."""
+
+    def __init__(self, experiment: Experiment, before: tuple[Record, ...]) -> None:
+        self._limits = experiment.search
+        self._size = experiment.space.size
+        self._before = len(before)
+        self._spent_before_s = spent_s(before)
+        self._started = time.monotonic()
+        self.done = len(before)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left; None without a limit."""
+        if self._limits.seconds is None:
+            return None
+        return max(0.0, self._limits.seconds - self._spent_before_s - (time.monotonic() - self._started))
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.left_s == 0.0
+
+    def allows(self, under_way: int) -> bool:
+        """Whether another candidate may be begun beside so many that are under way."""
+        enough = self._limits.trials is not None and self.done + under_way >= self._limits.trials
+        return not enough and not self.out_of_time
+
+    def planned(self, untried: int) -> int:
+        """How many candidates the study will have tried in the end, with so many that nobody has tried yet."""
+        return min(self._limits.trials or self._size, self.done + untried)
+
+    def eta_s(self, planned: int) -> float:
+        """Seconds until `planned` candidates are done, if it goes on as in this run, which has finished some."""
+        return (time.monotonic() - self._started) / (self.done - self._before) * (planned - self.done)
+
+    def why_done(self) -> str:
+        """Why there is nothing left to do; empty when there is."""
+        if self.done >= self._size:
+            return f"the space is exhausted: all {self.done} candidates are tried"
+        if self.out_of_time:
+            return "the time is up"
+        spent = self._limits.trials is not None and self.done >= self._limits.trials
+        return f"the budget of {self._limits.trials} trials is spent" if spent else ""
+
+
+def spent_s(records: tuple[Record, ...]) -> float:
+    """Seconds in which at least one board was at work: what boards did at the same time counts once."""
+    spans = sorted((datetime.fromisoformat(record.started).timestamp(), record.seconds) for record in records)
+    total, until = 0.0, float("-inf")
+    for begin, seconds in spans:
+        total += max(0.0, begin + seconds - max(begin, until))
+        until = max(until, begin + seconds)
+    return total
