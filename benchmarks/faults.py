@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from faults.board import Board, board
 from faults.clock import Clock, why_no_clock
 from faults.scene import Hung, Scene, wait_for
-from faults.troubles import Missed, Trouble, possible
+from faults.troubles import MOMENT_S, Missed, Trouble, possible
 from network import why_no_link
 
 TRIALS, FAULTS_EACH = 40, 12
@@ -113,7 +113,7 @@ def _lane(folder: Path, number: int, given: argparse.Namespace, tally: Tally) ->
 
 def _study(there: Board, scene: Scene, dice: random.Random, given: argparse.Namespace, tally: Tally) -> None:
     kinds = [kind for kind in possible(scene, disk=os.geteuid() == 0) if given.only in kind.name]
-    now = "the start"
+    now, excused = "the start", list[tuple[float, float]]()
     try:
         process = scene.start()
         for _ in range(FAULTS_EACH):
@@ -122,11 +122,11 @@ def _study(there: Board, scene: Scene, dice: random.Random, given: argparse.Name
                 break
             struck = _kinds(kinds, dice)
             now = ", then ".join(kind.name for kind in struck)
-            process = _strike(scene, process, struck, dice, tally)
+            process = _strike(scene, process, struck, dice, tally, excused)
         now = f"the end, after {now}"
         while _ended_early(scene, scene.ends(process, within_s=TIME_OUT_S), tally):
             process = scene.start()
-        verdict = scene.judge()
+        verdict = scene.judge(excused=excused)
         with tally.lock:
             tally.studies += 1
             tally.lost += [f"{scene.folder}: {text}" for text in verdict.lost]
@@ -148,17 +148,27 @@ def _kinds(kinds: Sequence[Trouble], dice: random.Random) -> list[Trouble]:
 
 
 def _strike(
-    scene: Scene, process: subprocess.Popen[bytes], kinds: Sequence[Trouble], dice: random.Random, tally: Tally
+    scene: Scene,
+    process: subprocess.Popen[bytes],
+    kinds: Sequence[Trouble],
+    dice: random.Random,
+    tally: Tally,
+    excused: list[tuple[float, float]],
 ) -> subprocess.Popen[bytes]:
-    """A fault or two, and the recovery; the process of the host, which may be another one."""
+    """A fault or two, and the recovery; the process of the host, which may be another one.
+
+    `excused` is added to: see `Scene.judge`.
+    """
     struck = []
     for kind in kinds:
         if struck:
             time.sleep(dice.uniform(0.0, 3.0))
+        began = time.monotonic()
         try:
             if kind.act(scene, dice):
                 process = scene.start()
             struck.append(kind.name)
+            excused += [(began - MOMENT_S, time.monotonic() + MOMENT_S)] * kind.costs
         except Missed:
             tally.missed += 1
     over, before, seconds = time.monotonic(), len(scene.records()), None

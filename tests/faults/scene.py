@@ -6,9 +6,10 @@
     results/study: records, raw/NNNN                            home/replies    ledger.jsonl
          └──────────────────────────── judge ─────────────────────────┴─────────────┘
 
-An execution is one run of a measurement on the board, and its name travels in the measurement's header. Lost: one
-whose reply the board kept, that no record is made of. Doubled: one that two records are made of, a candidate with two
-records, or numbers with a gap. Blamed: a candidate recorded as anything but complete, when all were innocent.
+An execution is one run of a measurement on the board, and its name travels in the measurement's header. Lost: one that
+came to its end, or whose reply the board even kept, and that no record is made of. Doubled: one that two records are
+made of, a candidate with two records, or numbers with a gap. Blamed: a candidate recorded as anything but complete,
+when all were innocent.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,8 +245,13 @@ class Scene:
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
 
-    def judge(self) -> Verdict:
-        """Of a study that has ended."""
+    def judge(self, *, excused: Sequence[tuple[float, float]] = ()) -> Verdict:
+        """Of a study that has ended.
+
+        Args:
+            excused: spans (time.monotonic) in which a measurement may come to its end for nothing: whoever was to keep
+                it was just killed, or had no room to.
+        """
         records, kept = self.records(), set(self._kept())
         made_of = Counter(self._executions(records))
         numbers = sorted(record["number"] for record in records)
@@ -253,7 +259,10 @@ class Scene:
         doubled = [f"{name} makes {count} records" for name, count in made_of.items() if count > 1]
         doubled += [f"{name} has {count} records" for name, count in params.items() if count > 1]
         doubled += [f"numbers {numbers}"] if numbers != list(range(len(records))) else []
-        lost = [f"{name} was measured for nothing" for name in sorted(kept - set(made_of))]
+        ended = {
+            line["execution"] for line in self.ledger() if line["what"] == "measured" and not _within(line, excused)
+        }
+        lost = [f"{name} was measured for nothing" for name in sorted((kept | ended) - set(made_of))]
         lost += [f"of {self.trials} candidates {len(records)} are recorded"] if len(records) < self.trials else []
         blamed = [f"{r['params']}: {r['state']}: {r.get('reason', '')}" for r in records if r["state"] != "complete"]
         return Verdict(tuple(lost), tuple(doubled), tuple(blamed))
@@ -270,6 +279,10 @@ class Scene:
             path = self.folder / "results" / STUDY / "raw" / f"{record['number']:04d}.json.gz"
             if path.exists():
                 yield json.loads(gzip.decompress(path.read_bytes()))["header"]["meter"]["execution"]
+
+
+def _within(line: Mapping[str, Any], spans: Sequence[tuple[float, float]]) -> bool:
+    return any(begin <= line["at_s"] <= end for begin, end in spans)
 
 
 def names(said: str, *words: str) -> bool:

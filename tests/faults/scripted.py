@@ -1,7 +1,7 @@
 """A board's runtime and meter with nothing behind them: they take the time they are told, and keep a ledger.
 
 Beside the agent's home:
-    ledger.jsonl        a line for everything that began or ended here: {"what", "batch", "execution", "pid", "time"}
+    ledger.jsonl        a line for everything that began or ended here: {"what", "batch", "execution", "pid", "at_s"}
     script.json         {"build_s", "infer_s", "step_s"}
     hold-measure        while this file is there, a measurement waits (hold-build, hold-infer alike)
     trap-measure        the next measurement does what is written in it ("allocate", "kill", …), once
@@ -127,7 +127,7 @@ def _script() -> dict[str, float]:
 def _tell(what: str) -> None:
     line = {"what": what, "batch": _now["batch"], "execution": _now["execution"], "pid": os.getpid()}
     handle = os.open(str(_now["place"] / "ledger.jsonl"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(handle, json.dumps(dict(line, time=time.time())).encode("ascii") + b"\n")
+    os.write(handle, json.dumps(dict(line, at_s=time.monotonic())).encode("ascii") + b"\n")
     os.close(handle)
 
 

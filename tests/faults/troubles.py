@@ -26,6 +26,7 @@ from faults.scene import Hung, Scene, kill, kill_host, wait_for
 T = TypeVar("T")
 Act = Callable[[Scene, random.Random], bool | None]
 PHASES = ("build", "measure", "infer")
+MOMENT_S = 0.5
 SHORT_S, LONG_S = (1.0, 5.0), (20.0, 35.0)
 
 
@@ -42,6 +43,7 @@ class Trouble:
         share: how often it comes, beside others with 1.
         alone: whether no other one strikes before the study has recovered: it costs the candidate under way one of its
             two tries, or needs the board to be held.
+        costs: whether a measurement that ends within MOMENT_S of it may be lost: whoever is to keep it dies, or cannot.
         needs: "disk" (of its own) or "clock" where that is needed, or empty.
     """
 
@@ -51,6 +53,7 @@ class Trouble:
     share: float = 1.0
     needs: str = ""
     alone: bool = False
+    costs: bool = False
 
 
 TROUBLES: list[Trouble] = []
@@ -138,7 +141,7 @@ def link_reset(scene: Scene, dice: random.Random) -> None:
         scene.board.link.reset()
 
 
-@trouble("agent killed -9", share=2)
+@trouble("agent killed -9", share=2, costs=True)
 def agent_killed(scene: Scene, dice: random.Random) -> None:
     for agent in _hit(scene.agents):
         kill(agent)
@@ -154,19 +157,19 @@ def agent_stopped(scene: Scene, dice: random.Random) -> None:
         _signal(agent, signal.SIGCONT)
 
 
-@trouble("nursery killed -9", alone=True)
+@trouble("nursery killed -9", alone=True, costs=True)
 def nursery_killed(scene: Scene, dice: random.Random) -> None:
     for nursery in _hit(scene.nurseries):
         kill(nursery)
 
 
-@trouble("worker killed -9", alone=True)
+@trouble("worker killed -9", alone=True, costs=True)
 def worker_killed(scene: Scene, dice: random.Random) -> None:
     for worker in _hit(scene.workers):
         kill(worker)
 
 
-@trouble("worker out of memory", alone=True)
+@trouble("worker out of memory", alone=True, costs=True)
 def worker_out_of_memory(scene: Scene, dice: random.Random) -> None:
     trap = scene.trap(dice.choice(PHASES), "allocate")
     try:
@@ -182,7 +185,7 @@ def host_killed(scene: Scene, dice: random.Random) -> bool:
     return True
 
 
-@trouble("host interrupted")
+@trouble("host interrupted", costs=True)
 def host_interrupted(scene: Scene, dice: random.Random) -> bool:
     scene.processes[-1].send_signal(signal.SIGINT)
     scene.ends(scene.processes[-1])
@@ -196,7 +199,7 @@ def clock_jumps(scene: Scene, dice: random.Random) -> None:
     clock.jump(dice.choice((-1, 1)) * 10 ** dice.uniform(0, 7.5))
 
 
-@trouble("disk full for 1–5 s", needs="disk")
+@trouble("disk full for 1–5 s", needs="disk", costs=True)
 def disk_full(scene: Scene, dice: random.Random) -> None:
     with scene.board.full_disk(leaving=dice.choice((0, 1 << 16, 32 << 20))):
         time.sleep(dice.uniform(*SHORT_S))
