@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fleets import SPACE, Boards, Watching, keys, make, wait_for
 
-import explorer.line
+import explorer.device.line
 import explorer.member
 from explorer.delivery import export
 from explorer.errors import BadInput, NoDevice
@@ -65,7 +65,7 @@ def test_a_board_that_dies_comes_back_and_its_candidate_is_done_once(boards: Boa
 
 @pytest.mark.slow
 def test_a_silent_board_loses_its_candidate_to_another(boards: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer.line, "SILENCE_S", 2.0)
+    monkeypatch.setattr(explorer.device.line, "SILENCE_S", 2.0)
 
     def freeze(turn: int) -> None:
         if turn == 3:

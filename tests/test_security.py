@@ -17,9 +17,7 @@ SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*
 AT_THE_BORDER = (
     "agents/explorer_agent",
     "explorer/transports",
-    "explorer/device.py",
-    "explorer/line.py",
-    "explorer/replies.py",
+    "explorer/device",
 )
 
 # Modules that run what they read.

@@ -24,9 +24,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from explorer import line as line_module
 from explorer.alike import differences
 from explorer.device import Built, Device
+from explorer.device import line as line_module
 from explorer.errors import DeviceLost, NoDevice, TrialEnding
 from explorer.statistics import derive
 from explorer_agent.wire import Message
@@ -43,7 +43,7 @@ BUILT = Built(engine=SHA, seconds=0.0, cached=True, bytes=1, layers={})
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("SILENCE_S", 0.2), ("START_S", 0.2), ("QUICK_S", 2.0)):
         monkeypatch.setattr(line_module, name, seconds)
-    monkeypatch.setattr("explorer.device.JOB_S", 1.0)
+    monkeypatch.setattr("explorer.device.device.JOB_S", 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A device: typed calls to the agent on a board. With `line`, the only part of the host that speaks the wire.
+"""Typed calls to the agent on a board.
 
     connect ──► Device.check ──► build ──► measure ──► infer
                                    │ what the board does not have yet is sent first, once
@@ -7,27 +7,23 @@ A device that has gone silent or away raises DeviceLost from then on; connect ag
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import statistics
 import time
 import weakref
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from explorer import replies
 from explorer.artifacts import sha256_of
+from explorer.device import replies
+from explorer.device.line import Line, Note, Reply
+from explorer.device.parcel import Parcel, of_array, of_file
+from explorer.device.replies import Built
 from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice
-from explorer.line import Line, Note, Reply
-from explorer.replies import Built as Built  # what `build` returns, by the name it has here
 from explorer.statistics import Measurement
 from explorer.transports import Transport
 from explorer.transports.boards import start
@@ -37,16 +33,6 @@ from explorer_agent.wire import Message, ProtocolError
 T = TypeVar("T")
 
 JOB_S = 900.0
-PIECE = 1 << 20  # of a file on its way
-
-
-@dataclass(frozen=True)
-class _Blob:
-    """Bytes that are known by their sha256 and can be read from anywhere on."""
-
-    sha256: str
-    size: int
-    read_from: Callable[[int], Iterator[bytes]]
 
 
 class Device:
@@ -86,7 +72,7 @@ class Device:
         self._meter = dict(meter or {})
         self._line = Line(name, transport, on_note=note)
         self._sent: set[str] = set()
-        self._last_inputs: tuple[weakref.ref[NDArray[Any]], _Blob] | None = None
+        self._last_inputs: tuple[weakref.ref[NDArray[Any]], Parcel] | None = None
         started = time.perf_counter()
         hello = self._line.hello()
         self.hello_s = time.perf_counter() - started
@@ -135,9 +121,9 @@ class Device:
             JobFailed: the build crashed, took too long or ran out of memory.
             DeviceLost: the device went away, or has no room left.
         """
-        blob = _file(source, sha256 or sha256_of(source))
-        words: dict[str, Any] = {"source": blob.sha256, "deployment": dict(deployment), "timeout_s": timeout_s}
-        return self._ask("build", blob, replies.built, **words)
+        parcel = of_file(source, sha256 or sha256_of(source))
+        words: dict[str, Any] = {"source": parcel.sha256, "deployment": dict(deployment), "timeout_s": timeout_s}
+        return self._ask("build", parcel, replies.built, **words)
 
     def send(self, source: Path, *, sha256: str | None = None) -> None:
         """Have the file `source` on the device: what is there already is not sent again.
@@ -146,7 +132,7 @@ class Device:
             JobFailed: it was refused.
             DeviceLost: the device went away, or has no room left.
         """
-        self._ask("has", _file(source, sha256 or sha256_of(source)), _heard, sha256=[])
+        self._ask("has", of_file(source, sha256 or sha256_of(source)), _heard, sha256=[])
 
     def measure(
         self,
@@ -170,10 +156,10 @@ class Device:
         Raises:
             Infeasible, JobFailed, DeviceLost: as for `build`.
         """
-        blob = None if inputs is None else self._inputs(inputs)
-        plan = dict(plan, inputs=blob.sha256) if blob is not None else dict(plan)
+        parcel = None if inputs is None else self._inputs(inputs)
+        plan = dict(plan, inputs=parcel.sha256) if parcel is not None else dict(plan)
         words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "plan": plan, "once": once}
-        return self._ask("measure", blob, replies.measurement, **words, meter=self._meter, timeout_s=JOB_S)
+        return self._ask("measure", parcel, replies.measurement, **words, meter=self._meter, timeout_s=JOB_S)
 
     def infer(
         self, built: Built, deployment: Mapping[str, Any], inputs: NDArray[Any], *, timeout_s: float = JOB_S
@@ -185,10 +171,10 @@ class Device:
         Raises:
             Infeasible, JobFailed, DeviceLost: as for `build`.
         """
-        blob = self._inputs(inputs)
-        words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "inputs": blob.sha256}
+        parcel = self._inputs(inputs)
+        words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "inputs": parcel.sha256}
         read = partial(replies.outputs, count=len(inputs))
-        outputs = self._ask("infer", blob, read, **words, timeout_s=timeout_s)
+        outputs = self._ask("infer", parcel, read, **words, timeout_s=timeout_s)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def get(self, sha256: str) -> bytes:
@@ -244,44 +230,44 @@ class Device:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, request: str, blob: _Blob | None, read: Callable[[Message, bytes], T], **words: Any) -> T:
+    def _ask(self, request: str, parcel: Parcel | None, read: Callable[[Message, bytes], T], **words: Any) -> T:
         """One question, and what it needs sent before it; sent again if the device has thrown it away meanwhile."""
         try:
             try:
-                return read(*self._ask_once(request, blob, words))
+                return read(*self._ask_once(request, parcel, words))
             except AgentError as error:
-                if blob is None or error.cause != "missing":
+                if parcel is None or error.cause != "missing":
                     raise
                 self._sent.clear()
-                return read(*self._ask_once(request, blob, words))
+                return read(*self._ask_once(request, parcel, words))
         except AgentError as error:
             raise _ending(error, f"{self.name}: {request}") from error
         except ProtocolError as error:
             raise JobFailed(f"{self.name}: its answer does not keep to the protocol: {error}") from error
 
-    def _ask_once(self, request: str, blob: _Blob | None, words: Mapping[str, Any]) -> Reply:
-        if blob is not None:
-            self._put(blob)
+    def _ask_once(self, request: str, parcel: Parcel | None, words: Mapping[str, Any]) -> Reply:
+        if parcel is not None:
+            self._put(parcel)
         return self._line.ask(request, **words)
 
-    def _put(self, blob: _Blob) -> None:
-        """Send `blob` unless the device has it, from where an earlier transfer stopped."""
-        if blob.sha256 in self._sent:
+    def _put(self, parcel: Parcel) -> None:
+        """Send `parcel` unless the device has it, from where an earlier transfer stopped."""
+        if parcel.sha256 in self._sent:
             return
-        answer, _ = self._line.ask("has", sha256=[blob.sha256])
-        offset = replies.missing(answer, blob.sha256, size=blob.size)
+        answer, _ = self._line.ask("has", sha256=[parcel.sha256])
+        offset = replies.missing(answer, parcel.sha256, size=parcel.size)
         if offset is not None:
-            body, left = blob.read_from(offset), blob.size - offset
-            self._line.ask("put", body, length=left, sha256=blob.sha256, size=blob.size, offset=offset)
-        self._sent.add(blob.sha256)
+            body, left = parcel.read_from(offset), parcel.size - offset
+            self._line.ask("put", body, length=left, sha256=parcel.sha256, size=parcel.size, offset=offset)
+        self._sent.add(parcel.sha256)
 
-    def _inputs(self, inputs: NDArray[Any]) -> _Blob:
+    def _inputs(self, inputs: NDArray[Any]) -> Parcel:
         if self._last_inputs is not None and self._last_inputs[0]() is inputs and not inputs.flags.writeable:
             return self._last_inputs[1]
         inputs.setflags(write=False)
-        blob = _bytes(_npz(inputs))
-        self._last_inputs = (weakref.ref(inputs), blob)
-        return blob
+        parcel = of_array(inputs)
+        self._last_inputs = (weakref.ref(inputs), parcel)
+        return parcel
 
 
 def connect(
@@ -343,32 +329,3 @@ def _ending(error: AgentError, where: str) -> Infeasible | JobFailed | DeviceLos
 
 def _heard(_: Message, __: bytes) -> None:
     """An answer of which nothing is wanted but that it came."""
-
-
-def _file(path: Path, sha256: str) -> _Blob:
-    size = path.stat().st_size
-
-    def read_from(offset: int) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            file.seek(offset)
-            for begin in range(offset, size, PIECE):
-                piece = file.read(wanted := min(PIECE, size - begin))
-                if len(piece) < wanted:  # the far side counts on every byte that was announced
-                    raise OSError(f"{path} became shorter while it was sent")
-                yield piece
-
-    return _Blob(sha256, size, read_from)
-
-
-def _bytes(data: bytes) -> _Blob:
-    def read_from(offset: int) -> Iterator[bytes]:
-        return (data[begin : begin + PIECE] for begin in range(offset, len(data), PIECE))
-
-    return _Blob(hashlib.sha256(data).hexdigest(), len(data), read_from)
-
-
-def _npz(array: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive, archive.open("input.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()

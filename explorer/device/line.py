@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from explorer import replies
+from explorer.device import replies
 from explorer.errors import DeviceLost, NoDevice
 from explorer.transports import Transport
 from explorer_agent.messages import AgentError

@@ -17,9 +17,7 @@ import numpy as np
 import pytest
 from agent.networks import convolutional, samples
 
-from explorer import device as device_module
-from explorer import line
-from explorer.device import Built, Device, connect
+from explorer.device import Built, Device, connect, line, parcel
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
 from explorer.statistics import Measurement, derive
 
@@ -204,14 +202,14 @@ def test_a_file_that_shrinks_while_it_is_sent_is_no_hang(
 ) -> None:
     device, large = connected(), tmp_path / "large"
     large.write_bytes(bytes(8 << 20))
-    blob_of = device_module._file
+    whole = parcel.of_file
 
     def shrink(path: Path, sha256: str) -> Any:
-        blob = blob_of(path, sha256)
+        announced = whole(path, sha256)
         os.truncate(path, 1 << 20)
-        return blob
+        return announced
 
-    monkeypatch.setattr(device_module, "_file", shrink)
+    monkeypatch.setattr("explorer.device.device.of_file", shrink)
     with pytest.raises(DeviceLost, match="became shorter"):
         device.build(large, FAKE)
 
