@@ -6,6 +6,7 @@ runtime `known` how long an inference takes there (so that one board is slower t
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -143,13 +144,14 @@ class Boards:
     def agents(self, name: str) -> list[psutil.Process]:
         """The agent of a board, and whatever it has started."""
         home = str(self.home(name))
-        agents = [p for p in psutil.process_iter() if home in _words(p) and p.status() != psutil.STATUS_ZOMBIE]
-        return [process for agent in agents for process in (agent, *agent.children(recursive=True))]
+        agents = [process for process in psutil.process_iter() if home in _words(process)]
+        return [process for agent in agents for process in (agent, *_children(agent))]
 
     def signal(self, name: str, number: int) -> None:
         """Send `number` to the agent of a board and to whatever it has started."""
         for process in self.agents(name):
-            process.send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
+                process.send_signal(number)
 
 
 def make(folder: Path, root: Path) -> Boards:
@@ -171,7 +173,15 @@ def wait_for(true: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:  # gone meanwhile
+        return []
+
+
 def _words(process: psutil.Process) -> list[str]:
+    """Its command line; of a zombie none is left."""
     try:
         return process.cmdline()
     except psutil.Error:  # gone, or somebody else's

@@ -193,6 +193,7 @@ def test_one_board_goes_the_same_way_twice(boards: Boards, tmp_path: Path) -> No
     assert orders[0] == orders[1] != orders[2]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_killed_finds_its_measurement_kept(boards: Boards, root: Path) -> None:
     """kill -9 of the host while a board measures: the board goes on, and whoever comes back does not measure again."""
     boards.add("one", latency_s=0.05)
