@@ -24,10 +24,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from explorer.alike import differences
 from explorer.device import Built, Device
 from explorer.device import line as line_module
 from explorer.errors import DeviceLost, NoDevice, TrialEnding
+from explorer.fleet.alike import differences
 from explorer.statistics import derive
 from explorer_agent.wire import Message
 

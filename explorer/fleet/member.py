@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from explorer.device import Device
-from explorer.duties import Duties, Turn
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
+from explorer.fleet.duties import Duties, Turn
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Scale
 

@@ -14,7 +14,7 @@ import pytest
 from fleets import SPACE, Boards, Watching, keys, make, wait_for
 
 import explorer.device.line
-import explorer.member
+import explorer.fleet.member
 from explorer.delivery import export
 from explorer.errors import BadInput, NoDevice
 from explorer.result import Record
@@ -22,7 +22,7 @@ from explorer.result import Record
 
 @pytest.fixture
 def boards(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Boards:
-    monkeypatch.setattr(explorer.member, "BACK_OFF_S", (0.1,))
+    monkeypatch.setattr(explorer.fleet.member, "BACK_OFF_S", (0.1,))
     return make(tmp_path, root)
 
 

@@ -18,21 +18,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from explorer.budget import Budget
 from explorer.compression import Compression
 from explorer.config import Experiment
-from explorer.duties import NOT_BEGUN, Turn
 from explorer.errors import DeviceLost, Infeasible, JobFailed
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
-from explorer.fleet import Fleet
-from explorer.member import Broke, Event, Finished, Joined, Left, Lost, Member, Said
+from explorer.fleet.duties import NOT_BEGUN, Turn
+from explorer.fleet.fleet import Fleet
+from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Said
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Metric, Record
 from explorer.scale import Metrics, Scale, scale_of
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
 from explorer.store import Store
+from explorer.study.budget import Budget
 
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row (with no
 # other between: a bad link takes whoever is under way), or so often in all.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from explorer.alike import differences
+from explorer.fleet.alike import differences
 
 ORIN: dict[str, Any] = {
     "machine": "aarch64",

@@ -1,6 +1,6 @@
 """The boards of a study: equal ones, reached together, each with a thread of its own and one queue of events for all.
 
-    study's thread ── hand(turn) ──►  board's thread    (explorer.member)
+    study's thread ── hand(turn) ──►  board's thread    (explorer.fleet.member)
                    ◄── next event ──
 At the start the boards are reached one after the other, so that a password can be asked for. One that is not there is
 tried again in the background; the others begin without it.
@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from explorer.device import Device
-from explorer.duties import Duties, Turn
 from explorer.errors import BadInput, NoDevice, Problem
-from explorer.member import Event, Member
+from explorer.fleet.duties import Duties, Turn
+from explorer.fleet.member import Event, Member
 
 # A board that is lost with so many different candidates in a row, or so often in a row at all, is itself at fault; one
 # that has never finished anything is so the sooner.

@@ -197,8 +197,8 @@ def test_a_device_that_dies_is_connected_again_and_nothing_is_lost(place: Place)
 def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import explorer.duties as duties
-    import explorer.member as member
+    import explorer.fleet.duties as duties
+    import explorer.fleet.member as member
 
     monkeypatch.setattr(member, "BACK_OFF_S", (0.0,))
     connect = duties.connect

@@ -18,12 +18,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from explorer import evaluate
-from explorer.alike import differences
 from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset
 from explorer.device import Device, connect
 from explorer.errors import BadInput, Infeasible, Problem
 from explorer.evaluate import Bench
+from explorer.fleet.alike import differences
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Scale

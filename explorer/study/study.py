@@ -1,6 +1,6 @@
 """A study: its folder, its data and its boards are opened, and the loop is let run; each closed again whatever happens.
 
-folder ──► refuse another experiment ──► nothing left to do? ──► boards ──► loop (explorer.loop) ──► Ending
+folder ──► refuse another experiment ──► nothing left to do? ──► boards ──► loop ──► Ending
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from explorer.artifacts import Artifacts
-from explorer.budget import Budget
 from explorer.compression import Compression
 from explorer.config import Experiment, differences
 from explorer.datasets import DATASETS
 from explorer.datasets.protocols import Dataset
 from explorer.datasets.reference import FloatReference
 from explorer.device import Device
-from explorer.duties import Duties
 from explorer.errors import BadInput, Problem
 from explorer.execution import LocalProcesses
-from explorer.fleet import Fleet
-from explorer.loop import Loop, Watcher, in_one_line
+from explorer.fleet.duties import Duties
+from explorer.fleet.fleet import Fleet
 from explorer.pipeline import Pipeline
 from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
+from explorer.study.budget import Budget
+from explorer.study.loop import Loop, Watcher, in_one_line
 from explorer.transports import specs
 from explorer.transports.boards import boards
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from explorer.budget import Budget, spent_s
 from explorer.config import Experiment, SearchPlan
 from explorer.result import Objective, Record
 from explorer.space import Axis, Space
+from explorer.study.budget import Budget, spent_s
 
 EXPERIMENT = Experiment(
     study="s",

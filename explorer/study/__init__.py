@@ -1,0 +1,10 @@
+"""A study: ask → evaluate → store → tell, until the budget is spent; `run` begins or continues one.
+
+study    opens the folder, the data and the boards, and lets the loop run
+loop     asks ahead, hands out, hears, stores, tells
+budget   how much may be tried, how much time is left
+"""
+
+from explorer.study.study import Ending, open_dataset, run
+
+__all__ = ["Ending", "open_dataset", "run"]
