@@ -109,8 +109,10 @@ class DeviceLost(TrialEnding):
     Args:
         reason: board, job and cause.
         mends_itself: whether waiting and connecting again may help; a full disk needs a person.
+        job: what was asked of the device when it was lost: build, measure, put, …
     """
 
-    def __init__(self, reason: str, *, mends_itself: bool = True) -> None:
+    def __init__(self, reason: str, *, mends_itself: bool = True, job: str = "") -> None:
         super().__init__(reason)
         self.mends_itself = mends_itself
+        self.job = job

@@ -166,7 +166,7 @@ class Line:
         self._lost = f"{self._name}: {self._doing}: the device {why}"
         words = replies.clean_text(self._transport.last_words())
         self.close()
-        return DeviceLost(f"{self._lost}\n{words}" if words else self._lost)
+        return DeviceLost(f"{self._lost}\n{words}" if words else self._lost, job=self._doing)
 
     def _renew(self) -> None:
         while not self._closed.is_set():

@@ -34,8 +34,8 @@ from explorer.space import Candidate
 from explorer.store import Store
 from explorer.study.budget import Budget
 
-# A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row (with no
-# other between: a bad link takes whoever is under way), or so often in all.
+# A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
+# and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
 LOSSES_IN_A_ROW, LOSSES = 3, 5
 LOST_AGAIN = " (lost again and again, and finished nothing between)"
 
@@ -77,7 +77,7 @@ class Loop:
         )
         self._queue: deque[Turn] = deque()
         self._under_way: set[int] = set()
-        self._lost_with: list[int] = []  # trials with which a board was lost, in that order
+        self._lost_with: list[tuple[int, str]] = []  # trials with which a board was lost, and at which job; in order
         self._begun = store.unfinished()
         self._next_number = 1 + max([-1, *(record.number for record in before), *self._begun])
         self._budget = Budget(experiment, before)
@@ -226,7 +226,7 @@ class Loop:
         self._watcher.note(in_one_line(str(loss)) + ("; it is given up" if at_fault else "; connecting again"))
         if turn is not None:
             self._under_way.discard(turn.number)
-            self._lost_with.append(turn.number)
+            self._lost_with.append((turn.number, loss.job))
             self._put_back(replace(turn, losses=(*turn.losses, str(loss))), member, innocent=at_fault)
         if at_fault:
             self._fleet.leave(member, str(loss) + LOST_AGAIN * loss.mends_itself)
@@ -236,7 +236,7 @@ class Loop:
         show whether it is the candidate or the board; in the end it is given up.
         """
         times, lately = len(turn.losses), self._lost_with[-LOSSES_IN_A_ROW:]
-        if not innocent and (times >= LOSSES or lately.count(turn.number) >= LOSSES_IN_A_ROW):
+        if not innocent and (times >= LOSSES or lately.count(lately[-1]) >= LOSSES_IN_A_ROW):
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             words = f"a board was lost with this candidate {times} times, the last time: {turn.losses[-1]}"
             self._settle(turn, JobFailed(words), device=member.spec, started=now, seconds=0.0)

@@ -41,6 +41,22 @@ def test_the_server_and_its_sessions_killed(scene: Scene, phase: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_session_killed_at_every_step_of_one_candidate(make: Make) -> None:
+    """Three times in a row, with no other candidate left to go on with, and still it is not to blame."""
+    scene = make(trials=2)
+    scene.script(build_s=2.0)
+    process = scene.start()
+    wait_for(scene.records, "the first candidate")
+    holds = {phase: scene.hold(phase) for phase in PHASES}
+    for before, (phase, hold) in enumerate(holds.items()):
+        scene.sees(phase, count=2)
+        scene.board.sshd.kill_sessions()
+        wait_for(lambda before=before: scene.said().count("connecting again") > before, "word of the loss")
+        hold.unlink()
+    scene.goes_on(process)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_connections_reset_at_both_ends(scene: Scene, phase: str) -> None:
     hold = scene.hold(phase)
