@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.test_study import Watching
 
 from explorer.artifacts import Artifacts
 from explorer.config import Experiment, load
@@ -20,6 +19,7 @@ from explorer.result import Record
 from explorer.store import StudyData, read
 from explorer.study import open_dataset, run
 from tests.aarch64.board import EmulatedBoard
+from tests.fixtures.watching import Watching
 
 pytestmark = [pytest.mark.slow, pytest.mark.aarch64]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from explorer.config import Experiment, load
+from explorer.config import load
 from explorer.errors import BadInput, NoDevice
 from explorer.result import Record
 from explorer.space import Candidate
 from explorer.store import read
 from explorer.study import Ending, run
+from tests.fixtures.watching import Watching
 
 SPACE = """\
 study: s
@@ -30,29 +30,6 @@ objectives: {throughput_ips: max, model_mb: min}
 search: {sampler: random, seed: 3}
 measure: {warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
 """
-
-
-@dataclass
-class Watching:
-    """A watcher that remembers, and does something when a candidate's turn comes."""
-
-    on_trial: Callable[[int], None] = lambda _: None
-    notes: list[str] = field(default_factory=list)
-    etas: list[float] = field(default_factory=list)
-    trials: int = 0
-
-    def begins(self, experiment: Experiment, *, planned: int, records: tuple[Record, ...], note: str) -> None:
-        self.notes += [note] if note else []
-
-    def trial(self, candidate: Candidate) -> None:
-        self.trials += 1
-        self.on_trial(self.trials)
-
-    def recorded(self, record: Record, *, done: int, planned: int, eta_s: float) -> None:
-        self.etas.append(eta_s)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @dataclass
