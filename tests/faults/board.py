@@ -94,8 +94,9 @@ def board(folder: Path, *, link: bool = False, disk_mb: int = 0, clock: Clock | 
     with Link() if link else nullcontext() as cable, ExitStack() as stack:
         if cable is not None:
             options |= {"address": cable.board, "before": cable.prefix}
+        # The disk first: a namespace of the network brings one of mounts along, which sees no later ones.
+        stack.enter_context(_disk(folder / "home" / "disk" / "agent", disk_mb))
         sshd = stack.enter_context(Sshd(folder, **options))
-        stack.enter_context(_disk(sshd.home / "disk" / "agent", disk_mb))
         way = cable or stack.enter_context(Relay((sshd.address, sshd.port)))
         port = way.port if isinstance(way, Relay) else sshd.port
         found = Board(sshd, f"ssh://{sshd.user}@{sshd.address}:{port}", way, clock)
