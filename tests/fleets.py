@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,7 @@ from explorer.result import Record
 from explorer.space import Candidate
 from explorer.store import read
 from explorer.study import Ending, run
+from tests.fixtures.watching import Watching
 
 PATIENCE_S = 120.0
 # Real outputs, by ONNX Runtime, and a latency that is told by the board: it sleeps, so that boards do not disturb each
@@ -73,29 +74,6 @@ objectives: {throughput_ips: max, model_mb: min}
 search: {sampler: random, seed: 3}
 measure: {warmup_s: 0.02, window_s: 0.05, windows_min: 2, budget_s: 0.2, relative_interval: 0.5, idle_s: 0}
 """
-
-
-@dataclass
-class Watching:
-    """A watcher that remembers, and does something when a candidate's turn comes or a record is written."""
-
-    on_trial: Callable[[int], None] = lambda _: None
-    on_record: Callable[[Record], None] = lambda _: None
-    notes: list[str] = field(default_factory=list)
-    trials: int = 0
-
-    def begins(self, experiment: Experiment, *, planned: int, records: tuple[Record, ...], note: str) -> None:
-        self.notes += [note] if note else []
-
-    def trial(self, candidate: Candidate) -> None:
-        self.trials += 1
-        self.on_trial(self.trials)
-
-    def recorded(self, record: Record, *, done: int, planned: int, eta_s: float) -> None:
-        self.on_record(record)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @dataclass(frozen=True)

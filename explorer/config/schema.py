@@ -31,17 +31,7 @@ def json_schema() -> dict[str, Any]:
     sections["device"] = _or_word(sections["device"])
     sections["space"] = _space()
     sections["objectives"] |= {"properties": _objectives(), "examples": [{"accuracy": "max", "energy_mj": "min"}]}
-    for name in (
-        "dataset",
-        "device_options",
-        "meter",
-        "rules",
-        "constraints",
-        "search",
-        "train",
-        "finetune",
-        "measure",
-    ):
+    for name in _MAY_BE_EMPTY:
         sections[name] = _or_nothing(sections[name])
     for name, spec in AXES.items():
         sections[name] = {"description": spec.summary + " Here: one fixed value."} | spec.value_schema()

@@ -6,16 +6,15 @@ into one column, ``p0.2 int8 openvino b4 t2``; then the intervals go; and last, 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from explorer.report import wording
+from explorer.report.sheet import Sheet
 from explorer.report.text import cell, number_of
 from explorer.report.view import View, footnotes
 from explorer.result import Record
@@ -50,14 +49,11 @@ def as_table(view: View, *, pareto: bool, width: int | None = None, colour: bool
     Args:
         view: the study.
         pareto: only the front.
-        width: columns of the terminal; by default the terminal is asked, and 80 taken where there is none.
-        colour: whether to use it; by default only on a terminal, and never where ``NO_COLOR`` is set.
+        width: columns, if not the terminal's.
+        colour: whether to use it, if the terminal is not to decide.
     """
-    outside, written = Console(), io.StringIO()
-    coloured = outside.is_terminal if colour is None else colour
-    console = Console(
-        file=written, width=width or outside.width, force_terminal=coloured, no_color=not coloured, highlight=False
-    )
+    sheet = Sheet(width=width, colour=colour)
+    console = sheet.console
     console.print(Text(view.headline, style="bold"))
     records = view.front if pareto else view.complete
     if records:
@@ -67,7 +63,7 @@ def as_table(view: View, *, pareto: bool, width: int | None = None, colour: bool
             console.print(Text(remark, style="dim"))
     for note in view.notes:
         console.print(Text(note, style="yellow"))
-    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())
+    return sheet.text
 
 
 def _fit(records: Sequence[Record], view: View, width: int) -> _Layout:

@@ -9,7 +9,6 @@ Comparison ──► blocks: headings, sentences, grids ──┬── table   
 from __future__ import annotations
 
 import html
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +25,7 @@ from explorer.registry import nearest
 from explorer.report import versus_words as words
 from explorer.report import wording
 from explorer.report.contrast import Effect, Pair, Ranking, Reversal, Shift
+from explorer.report.sheet import Sheet
 from explorer.report.text import cell, escape_markdown, finite
 from explorer.report.versus import Comparison, compare, device_of
 from explorer.report.view import footnotes
@@ -74,14 +73,11 @@ def as_table(comparison: Comparison, *, width: int | None = None, colour: bool |
 
     Args:
         comparison: what to show.
-        width: columns of the terminal; by default the terminal is asked, and 80 taken where there is none.
-        colour: whether to use it; by default only on a terminal, and never where ``NO_COLOR`` is set.
+        width: columns, if not the terminal's.
+        colour: whether to use it, if the terminal is not to decide.
     """
-    outside, written = Console(), io.StringIO()
-    coloured = outside.is_terminal if colour is None else colour
-    console = Console(
-        file=written, width=width or outside.width, force_terminal=coloured, no_color=not coloured, highlight=False
-    )
+    sheet = Sheet(width=width, colour=colour)
+    console = sheet.console
     for block in blocks(comparison):
         console.print(Text(f"\n{block.heading}" if block.level > 1 else block.heading, style="bold"))
         for sentence in block.sentences:
@@ -91,7 +87,7 @@ def as_table(comparison: Comparison, *, width: int | None = None, colour: bool |
             if len(block.grid) > MOST_ROWS + 1:
                 left = len(block.grid) - 1 - MOST_ROWS
                 console.print(Text(f"… and {left} more (--format md has all)", style="dim"))
-    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())
+    return sheet.text
 
 
 def as_markdown(comparison: Comparison) -> str:
