@@ -1,6 +1,6 @@
 """Random faults at random moments of running studies, over a real sshd: what is lost, doubled, hung?
 
-    python benchmarks/faults.py [--faults 200] [--seed 1] [--lanes 2]
+    python benchmarks/faults.py [--faults 200] [--seed 1] [--lanes 6]
 
 Each study has a board of its own whose runtime takes time and does nothing (tests/faults). A fault strikes at a random
 moment of a random phase, and after three in ten of them another one while the study recovers; once two more
@@ -80,7 +80,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lanes", type=int, default=2, help="studies at a time")
+    parser.add_argument("--lanes", type=int, default=6, help="studies at a time")
     parser.add_argument("--only", default="", help="kinds whose name holds this text")
     given = parser.parse_args()
     folder, tally, started = Path(tempfile.mkdtemp(prefix="faults-")), Tally(given.faults), time.monotonic()
