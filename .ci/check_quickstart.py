@@ -22,14 +22,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--seconds", type=float, default=0.0, help="how long it took")
-    parser.add_argument("--all-cached", action="store_true", help="no dear stage may have been computed")
+    parser.add_argument("--before", type=Path, help="an earlier study: no stage that it made may have been made again")
     asked = parser.parse_args()
-    records = [json.loads(line) for line in (asked.results / "trials.jsonl").read_text().splitlines()]
+    records = _records(asked.results)
     study = json.loads((asked.results / "study.json").read_text())
     complete = [record for record in records if record["state"] == "complete"]
     checks = {**_candidates(complete), **_front(complete, study["objectives"]), **_time(asked.seconds)}
-    if asked.all_cached:
-        checks |= _cached(complete)
+    if asked.before:
+        checks |= _cached(complete, before=_records(asked.before))
     for name, held in checks.items():
         print(f"{'holds ' if held else 'BROKEN'}  {name}")
     return 0 if all(checks.values()) else 1
@@ -76,10 +76,30 @@ def _time(seconds: float) -> dict[str, bool]:
     return {f"{seconds:.0f} s of {PROMISED_S}{slow}": seconds <= LONGEST_S}
 
 
-def _cached(complete: list[Record]) -> dict[str, bool]:
-    stages = [(name, stage) for r in complete for name, stage in r["stages"].items() if name in DEAR_STAGES]
-    computed = sorted({name for name, stage in stages if not stage["cached"]})
-    return {f"{len(stages)} stages, none computed again {' '.join(computed)}": bool(stages) and not computed}
+def _cached(complete: list[Record], *, before: list[Record]) -> dict[str, bool]:
+    """What is asked for depends on what was measured, so that a later run may need a stage which no earlier one did."""
+    made = {key for record in before for key, _ in _stages(record)}
+    stages = [stage for record in complete for stage in _stages(record)]
+    again = sorted({str(key) for key, cached in stages if not cached and key in made})
+    return {
+        f"{len(stages)} stages, none computed again {' '.join(again)}": any(cached for _, cached in stages)
+        and not again
+    }
+
+
+def _stages(record: Record) -> list[tuple[tuple[Any, ...], bool]]:
+    """The record's dear stages by what they are made from, and whether each was found made."""
+    params = record["params"]
+    made_from = {"quantise": (params["prune_ratio"], params["precision"], params["runtime"])}
+    return [
+        ((name, *made_from.get(name, (params["prune_ratio"],))), stage["cached"])
+        for name, stage in record["stages"].items()
+        if name in DEAR_STAGES
+    ]
+
+
+def _records(folder: Path) -> list[Record]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
 
 
 if __name__ == "__main__":
