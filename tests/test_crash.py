@@ -5,6 +5,7 @@ The real command line, the real agent, real kills. What may be lost is the candi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -67,15 +68,23 @@ class Bench:
         return [p for p in psutil.process_iter() if _environment(p).get("EXPLORER_CACHE") == str(self.folder / "cache")]
 
     def kill_all(self) -> None:
-        while alive := [p for p in self.processes() if p.status() != psutil.STATUS_ZOMBIE]:
+        while alive := [process for process in self.processes() if _lives(process)]:
             for process in alive:
-                process.send_signal(signal.SIGKILL)
+                with contextlib.suppress(psutil.NoSuchProcess):  # it died with another one
+                    process.send_signal(signal.SIGKILL)
             psutil.wait_procs(alive, timeout=5)
 
     def lines(self) -> list[str]:
         """The whole lines on disk; a tail without its line's end is one that was never finished."""
         text = self.trials.read_text() if self.trials.exists() else ""
         return text.split("\n")[:-1]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
