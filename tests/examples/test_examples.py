@@ -27,6 +27,7 @@ def explored(space: Path, results: Path, *, trials: int) -> list[dict[str, Any]]
     return [json.loads(line) for line in trials_file.read_text().splitlines()]
 
 
+@pytest.mark.slow  # the test of the README explores the same space
 def test_ones_own_network_and_data_are_explored_with_one_command(root: Path, tmp_path: Path) -> None:
     records = explored(root / "examples" / "own_model" / "digits.yaml", tmp_path, trials=6)
     assert [record["state"] for record in records] == ["complete"] * 6

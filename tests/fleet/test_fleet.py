@@ -80,6 +80,7 @@ def test_a_silent_board_loses_its_candidate_to_another(boards: Boards, monkeypat
     assert [note for note in watching.notes if "silent" in note]
 
 
+@pytest.mark.slow
 def test_a_board_that_never_comes_back_leaves_with_a_word(boards: Boards) -> None:
     def destroy(turn: int) -> None:
         if turn == 3:
@@ -107,6 +108,7 @@ def test_a_board_that_is_not_there_at_first_may_come_later(boards: Boards) -> No
     assert [note for note in watching.notes if "still booting" in note and "going on without it" in note]
 
 
+@pytest.mark.slow
 def test_with_no_board_left_the_run_ends_and_the_study_goes_on_later(boards: Boards) -> None:
     def destroy(turn: int) -> None:
         if turn == 4:
@@ -184,6 +186,7 @@ def test_a_board_that_finishes_nothing_leaves_and_no_candidate_is_blamed(boards:
     assert boards.records == ()
 
 
+@pytest.mark.slow
 def test_one_board_goes_the_same_way_twice(boards: Boards, tmp_path: Path) -> None:
     orders = []
     for seed in (3, 3, 4):
