@@ -137,6 +137,7 @@ def _killed_after(bench: Bench, seconds: float) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_repeated(bench: Bench) -> None:
     records = _survives(bench, longest_s=4.0, seed=1)
     assert [record["state"] for record in records] == ["complete"] * 24

@@ -51,6 +51,7 @@ def test_a_trained_network_is_written_with_its_recipe_and_scored(folder: Path) -
     assert float(value) > 0.9
 
 
+@pytest.mark.slow
 def test_equal_seeds_train_equal_networks(folder: Path) -> None:
     train = ["train", "--model", "mine:build", "--dataset", "mine:data", "--recipe", "iterations=5", "--seed", "3"]
     for name in ("a.pt", "b.pt"):

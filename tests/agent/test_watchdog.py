@@ -192,6 +192,7 @@ def test_both_killed_and_put_back_by_hand(
     assert restore(bundle, tmp_path / "home", board, python).stdout == "nothing to put back\n"
 
 
+@pytest.mark.slow
 def test_restore_leaves_an_agent_at_work_alone(serve: Serve, board: Board, bundle: Path, tmp_path: Path) -> None:
     talk = serve()
     done = restore(bundle, tmp_path / "home", board)

@@ -76,6 +76,7 @@ def test_every_ask_is_a_new_candidate_until_the_space_is_exhausted(sampler: str)
     assert all(SPACE.allows(record.params) for record in records)
 
 
+@pytest.mark.slow
 def test_the_gaussian_process_proposes_distinct_candidates() -> None:
     keys = [Candidate(record.params).key for record in explored(start("gp"), 14)]
     assert len(set(keys)) == 14

@@ -171,6 +171,7 @@ def test_a_device_that_dies_is_connected_again_and_nothing_is_lost(place: Place)
     assert agents(place) == []
 
 
+@pytest.mark.slow
 def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
