@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from explorer.device import Device, connect
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice, Problem
 from explorer.registry import nearest
 from explorer.transports import specs
-from explorer.transports.boards import boards
+from explorer.transports.boards import boards, who_asks
 
 FORMATS = ("text", "json")
 WIDTH = 80
@@ -129,10 +128,9 @@ def examine(spec: str) -> Examination:
         DeviceLost: it went away meanwhile.
     """
     started = time.perf_counter()
-    user = os.environ.get("USER") or f"uid {os.getuid()}"
-    holder = f"{user}@{socket.gethostname()}, explorer agent check, process {os.getpid()}"
     # a holder of its own: whoever uses the device is not taken over from, but named
-    with connect(spec, cache=cache_root(), holder=holder, search=Path.cwd()) as device:
+    me = who_asks(f"explorer agent check, process {os.getpid()}")
+    with connect(spec, cache=cache_root(), holder=me, search=Path.cwd()) as device:
         reached_s = time.perf_counter() - started
         return Examination(spec, (*_way(device, reached_s), *_told(device)))
 

@@ -71,9 +71,7 @@ def end_marked(home: Path) -> None:
     """End what earlier agents of `home` left behind."""
     mark = f"{MARK}={home}".encode("utf-8", "surrogateescape")
     deadline = time.monotonic() + PATIENCE_S
-    while (
-        time.monotonic() < deadline
-    ):  # once more after each round: one may have forked while the others were looked at
+    while time.monotonic() < deadline:  # and once more: one may have forked while the others were looked at
         found = [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
         if not found:
             return

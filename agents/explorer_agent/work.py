@@ -93,7 +93,7 @@ class Work:
         def finish(facts: Message, _: bytes, log_tail: str) -> None:
             size = out.stat().st_size
             facts = dict(facts, bytes=size, engine=self._blobs.adopt(out), log_tail=log_tail)
-            self._kept(self._builds, key, facts)
+            facts = self._kept(self._builds, key, facts)
             self._say(dict(facts, type="build", id=request_id, cached=False))
 
         self._submit(

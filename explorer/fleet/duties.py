@@ -5,9 +5,6 @@ Called in the boards' threads; what several of them could disturb each other in 
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -28,6 +25,7 @@ from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Scale
 from explorer.space import Candidate
+from explorer.transports.boards import who_asks
 
 NOT_BEGUN = -1
 
@@ -139,7 +137,7 @@ class Duties:
         """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two."""
         fleet = f", as {spec}" if len(self.experiment.devices) > 1 else ""
         where = self.folder.resolve().parent
-        return f"{_user()}@{socket.gethostname()}, study {self.experiment.study} in {where}{fleet}"
+        return who_asks(f"study {self.experiment.study} in {where}{fleet}")
 
     def _refuse_other(self, device: Device) -> None:
         if self.known is None:
@@ -150,13 +148,6 @@ class Duties:
             allowed = "a board like the others of this study"
             seen = "\n          ".join(told)
             raise BadInput(Problem(f"{device.name} is another kind of board", seen=seen, allowed=allowed, hint=hint))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in many containers
-        return f"uid {os.getuid()}"
 
 
 def runtimes_of(experiment: Experiment) -> list[str]:

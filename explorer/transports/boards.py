@@ -4,6 +4,9 @@ better.
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +50,15 @@ def boards() -> dict[str, Path]:
 def summaries() -> dict[str, str]:
     """One line on each board, by the spec that a space file names it with."""
     return {f"{name}:": str(specs.described(path).get("summary", "")) for name, path in boards().items()}
+
+
+def who_asks(purpose: str) -> str:
+    """Who uses a board, in words for whoever finds it busy: ``anna@laptop, study gaitset``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in many containers
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}, {purpose}"
 
 
 def start(

@@ -1,8 +1,8 @@
 """The agent as a child of this process, over two pipes.
 
 It is started from the same bundle that would be sent to a board, in a session of its own: Ctrl-C in the terminal is
-for the host alone, which then ends the agent in good order. When the host dies, the agent's stdin ends, and the
-agent with it.
+for the host alone, which then ends the agent in good order. When the host dies, the agent's stdin ends: it finishes the
+job under way, keeps the answer for a host that comes back, and ends.
 """
 
 from __future__ import annotations
