@@ -54,7 +54,7 @@ def windowed(model: Path) -> Callable[[Variant, Path], Figures]:
     from explorer.config import load
     from explorer.datasets.reference import FloatReference
     from explorer.passes import quantise
-    from explorer_agent.measure import measure
+    from explorer_agent.measuring.measure import measure
     from explorer_agent.messages import Deployment, Plan
     from explorer_agent.runtimes import RUNTIMES
 

@@ -123,8 +123,14 @@ class Plan:
     windows_min: int = 5
     budget_s: float = 3.0
     relative_interval: float = 0.02  # half-width of the 95 % interval over the mean
-    idle_s: float = 0.5  # idle baseline before the engine is loaded; only where a meter measures
+    idle_s: float = 0.5  # idle baseline before and after; only where a meter measures
     inputs: str = ""  # sha256 of an .npz; empty: seeded random numbers
+    cooldown_s: float = 60.0  # wait at most so long for the temperature to settle before anything runs
+    queries_min: int = 0  # inferences at least, for the percentile that is wanted
+    rounds: int = 0  # interleaved rounds at most, in which this engine and those beside it take turns; 0: none
+    block_s: float = 0.02  # length of one engine's turn in a round
+    rate_hz: float = 0.0  # samples a second of one subject at fixed arrival; 0: this scenario is left out
+    deadline_ms: float = 40.0  # within which a batch must be done at fixed arrival
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,8 @@ class Measure:
     timeout_s: float = 900.0
     memory_mb: float = 0.0
     once: str = ""  # the name of this question: asked again by it, the same reply is given again
+    # Engines that take turns with this one in interleaved rounds: {"engine": sha256, "deployment": {…}} each.
+    beside: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -190,7 +198,14 @@ class Lease:
 _AT_MOST = 1 << 53
 # By the annotation's text: `from __future__ import annotations` leaves nothing else, and Python 3.8 could not
 # evaluate all of it.
-_KINDS = {"str": str, "int": int, "float": (int, float), "dict[str, Any]": dict, "list[str]": list}
+_KINDS = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "dict[str, Any]": dict,
+    "list[str]": list,
+    "list[dict[str, Any]]": list,
+}
 
 
 def decode(cls: type[T], message: Mapping[str, Any]) -> T:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, Tuple
 
 from explorer_agent import disk, meters
-from explorer_agent.measure import measure
+from explorer_agent.measuring.measure import measure
 from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
 from explorer_agent.runtimes import RUNTIMES
 from explorer_agent.wire import Message, ProtocolError, Writer

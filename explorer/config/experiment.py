@@ -14,6 +14,8 @@ from explorer.space import Space
 
 # Of the device options those that change results; the others say how a board is reached and waited for.
 _TELLING = ("meter", "plugins", "runtimes", "clocks")
+# Fields of the plan that every study states.
+_EVER = ("warmup_s", "window_s", "windows_min", "budget_s", "relative_interval", "idle_s")
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,18 @@ class DatasetRef:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """How candidates are chosen and when to stop; with neither `trials` nor `seconds` the whole space is explored."""
+    """How candidates are chosen and when to stop; with neither `trials` nor `seconds` the whole space is explored.
+
+    Attributes:
+        race_s: seconds in which undecided candidates are measured again, 0 for never; None: what is left of `seconds`,
+            or else a share of the time that measuring took.
+    """
 
     sampler: str = "auto"
     trials: int | None = None
     seconds: float | None = None
     seed: int = 0
+    race_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,20 @@ class MeasurePlan:
     budget_s: float = 3.0
     relative_interval: float = 0.02
     idle_s: float = 0.5
+    cooldown_s: float = 60.0
+    reference_every: int = 1
+    rounds: int = 12
+    rate_hz: float = 25.0
+    deadline_ms: float = 40.0
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as the agent reads it."""
+        """The plan as plain JSON."""
         return asdict(self)
+
+    def identity(self) -> dict[str, Any]:
+        """What of the plan changes results; what was added later counts once it is not at its default."""
+        plan, usual = self.to_json(), MeasurePlan().to_json()
+        return {name: value for name, value in plan.items() if name in _EVER or value != usual[name]}
 
 
 @dataclass(frozen=True)
@@ -138,7 +156,7 @@ class Experiment:
             "search": {"sampler": self.search.sampler, "seed": self.search.seed},
             "train": dict(self.train),
             "finetune": _given(asdict(self.finetune) | {"recipe": dict(self.finetune.recipe)}),
-            "measure": self.measure.to_json(),
+            "measure": self.measure.identity(),
             "simulate": self.simulate,
         }
 

@@ -134,7 +134,7 @@ def read_search(document: Document) -> SearchPlan:
     if section.timeout is not None:
         seconds = seconds_of(section.timeout)
     trials = TRIALS if section.trials is None and seconds is None else section.trials
-    return SearchPlan(section.sampler, trials, seconds, section.seed)
+    return SearchPlan(section.sampler, trials, seconds, section.seed, race_s=_race_s(section.race))
 
 
 def _recipe(document: Document, name: str) -> RecipeSection:
@@ -183,3 +183,8 @@ def _refuse_compression(document: Document) -> None:
     for where in (*free, *fixed, *sections):
         what = f"an .onnx file cannot be changed by {where[-1]}: its weights are fixed"
         document.complain(what, where, hint="to prune or train, give the torch module: model: {name: my_module:build}")
+
+
+def _race_s(text: str) -> float | None:
+    """Seconds of a race; None leaves it to the study."""
+    return None if text == "auto" else 0.0 if text == "off" else seconds_of(text)

@@ -86,6 +86,12 @@ class SearchSection(Section):
     hours: Positive | None = Field(default=None, description="Stop after this many hours.")
     timeout: Duration | None = Field(default=None, description="The same in words.", examples=["2h", "90s", "1h30m"])
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the sampler.")
+    race: Duration | Literal["auto", "off"] = Field(
+        default="auto",
+        description="How long candidates whose rank is undecided are measured again, against each other: a duration, "
+        "off, or auto for what is left of the time (without a limit of time, a quarter of what measuring took).",
+        examples=["auto", "off", "5m"],
+    )
 
 
 class RecipeSection(Section):
@@ -121,7 +127,20 @@ class MeasureSection(Section):
         description="Stop adding windows when the 95 % interval's half-width is below this share of the mean.",
     )
     idle_s: NotNegative = Field(
-        default=0.5, description="Idle baseline before the engine is loaded, where a meter measures."
+        default=0.5, description="Idle baseline before and after a measurement, where a meter measures."
+    )
+    cooldown_s: NotNegative = Field(
+        default=60.0, description="Wait at most this long for the board's temperature to settle before a measurement."
+    )
+    reference_every: Annotated[int, Field(ge=0)] = Field(
+        default=1, description="Interleave every so many candidates with the reference engine; 0 for never."
+    )
+    rounds: Count = Field(
+        default=12, description="Interleaved rounds, at most, in which a candidate and the reference take turns."
+    )
+    rate_hz: Positive = Field(default=25.0, description="Samples a second that one subject brings, for subjects_25ips.")
+    deadline_ms: Positive = Field(
+        default=40.0, description="Time in which a batch must be done for subjects_25ips, from its last sample on."
     )
 
 

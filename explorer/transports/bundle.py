@@ -1,8 +1,9 @@
 """The agent as one file that any Python runs: a zip in which nothing depends on who made it, when and where, so that
 equal code has an equal sha256.
 
-It is stored, not deflated: compressors differ from machine to machine. Our own comments and docstrings stay at home
-instead; every line of code keeps its number, and the user's own modules every byte.
+Our own comments and docstrings stay at home; every line of code keeps its number, and the user's own modules every
+byte. What is left is deflated: hosts whose zlib differs send a board the same code under two names, which costs it a
+third of the room that stored files would, and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def bundle_bytes(folder: Path | None = None, *, brought: Brought = NOTHING) -> b
     folder = folder or agent_folder()
     files = {"__main__.py": _MAIN, **_sources(folder), **brought.files}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(files):
             archive.writestr(_member(name), files[name])
     return buffer.getvalue()
@@ -112,4 +113,5 @@ def _docstrings(tree: ast.AST) -> Iterator[tuple[int, int]]:
 def _member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _EPOCH)
     info.create_system, info.external_attr = _UNIX, _MODE
+    info.compress_type = zipfile.ZIP_DEFLATED
     return info

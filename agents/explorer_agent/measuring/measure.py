@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Sequence
 
 from explorer_agent import board
+from explorer_agent.measuring.stats import relative_half_width
 from explorer_agent.messages import Plan
 from explorer_agent.meters import Meter
-from explorer_agent.power import Sampler
-from explorer_agent.stats import relative_half_width
+from explorer_agent.sampling import Sampler
 
 WARMUP_AT_MOST = 5  # times warmup_s
 STEADY = 0.05  # two stretches of warm-up whose medians differ by less

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer_agent import board, stats
-from explorer_agent.measure import measure, run_windows, warm_up
+from explorer_agent import board
+from explorer_agent.measuring import stats
+from explorer_agent.measuring.measure import measure, run_windows, warm_up
 from explorer_agent.messages import AgentError, Plan
 from explorer_agent.meters import choose
 from explorer_agent.meters.declared import Declared
 from explorer_agent.meters.rapl import Rapl
-from explorer_agent.power import Sampler
+from explorer_agent.sampling import Sampler
 from explorer_agent.testing import STEADY_W, FakeEngine, MeterContract, SteadyMeter
 
 PLAN = Plan(warmup_s=0.02, window_s=0.02, budget_s=0.2, windows_min=3, relative_interval=1.0, idle_s=0.1)

@@ -1,0 +1,21 @@
+"""From raw samples to metrics with their 95 % intervals: pure functions on numbers, numpy only.
+
+measurement ──► derive ──┬── intervals    block bootstrap, Student's t
+raw series               └── power        watts and joules
+"""
+
+from explorer.statistics.derive import TAILS, derive
+from explorer.statistics.intervals import around, block_length, mean_interval, quantile_interval, t95
+from explorer.statistics.measurement import Floats, Measurement
+
+__all__ = [
+    "TAILS",
+    "Floats",
+    "Measurement",
+    "around",
+    "block_length",
+    "derive",
+    "mean_interval",
+    "quantile_interval",
+    "t95",
+]
