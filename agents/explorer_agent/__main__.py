@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -24,9 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     home, unsaid = Path.home() / ".cache/explorer-agent", argparse.SUPPRESS
     for command in (serve, restore):
         command.add_argument("--home", type=Path, default=home, help="where engines and replies are kept")
-        command.add_argument("--root", type=Path, default=Path("/"), help=unsaid)  # another board's, in tests
+        command.add_argument("--root", help=unsaid)  # another board's, in tests
     _options_of_serve(serve)
     given = parser.parse_args(arguments)
+    if given.root:
+        os.environ["EXPLORER_AGENT_ROOT"] = given.root  # before anything reads it, the jobs' processes too
     return _serve(given) if given.command == "serve" else _restore(given)
 
 
@@ -57,7 +60,6 @@ def _serve(given: argparse.Namespace) -> int:
         room_gb=given.room_gb,
         holder=given.holder,
         clocks=given.clocks,
-        root=given.root,
         agent_sha=own_sha256(),
     )
     return serve(settings)
@@ -66,7 +68,7 @@ def _serve(given: argparse.Namespace) -> int:
 def _restore(given: argparse.Namespace) -> int:
     from explorer_agent.clocks import restore
 
-    return restore(given.home.expanduser().resolve(), root=given.root)
+    return restore(given.home.expanduser().resolve())
 
 
 def own_sha256() -> str:

@@ -14,10 +14,8 @@ from typing import Any, Mapping
 
 from explorer_agent import clocks, jetson, sysfs
 
-ROOT = Path("/")
 
-
-def describe(root: Path = ROOT) -> dict[str, Any]:
+def describe(root: Path = sysfs.ROOT) -> dict[str, Any]:
     """The board as it is built: machine, processor, cores this process may use, memory, and a fingerprint of what an
     engine is bound to; of a Jetson also what `jetson.facts` tells.
     """
@@ -37,7 +35,7 @@ def describe(root: Path = ROOT) -> dict[str, Any]:
     )
 
 
-def state(root: Path = ROOT) -> dict[str, Any]:
+def state(root: Path = sysfs.ROOT) -> dict[str, Any]:
     """How the board is doing at this moment; what it has no sensor for is None, never zero."""
     zones = zones_c(root)
     return {
@@ -51,7 +49,7 @@ def state(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
-def governors(root: Path = ROOT) -> list[str]:
+def governors(root: Path = sysfs.ROOT) -> list[str]:
     """Who decides on the cores' clocks."""
     return sorted({name for _, name in sysfs.texts(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")})
 
@@ -61,7 +59,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def cpu_model(root: Path = ROOT) -> str:
+def cpu_model(root: Path = sysfs.ROOT) -> str:
     """The processor's name; on ARM, where /proc/cpuinfo has none, its part numbers or the board's model."""
     info = sysfs.text(root / "proc/cpuinfo") or ""
     named = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.+)$", info, re.MULTILINE)
@@ -72,19 +70,19 @@ def cpu_model(root: Path = ROOT) -> str:
     return " ".join([board or platform.machine(), *parts])
 
 
-def cpu_flags(root: Path = ROOT) -> str:
+def cpu_flags(root: Path = sysfs.ROOT) -> str:
     """Instruction sets, which compiled code depends on."""
     found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", sysfs.text(root / "proc/cpuinfo") or "", re.MULTILINE)
     return found.group(1).strip() if found else ""
 
 
-def memory_mb(root: Path = ROOT) -> dict[str, int]:
+def memory_mb(root: Path = sysfs.ROOT) -> dict[str, int]:
     """/proc/meminfo in MB, by its own names."""
     lines = re.findall(r"^(\w+):\s+(\d+) kB$", sysfs.text(root / "proc/meminfo") or "", re.MULTILINE)
     return {name: int(kilobytes) // 1024 for name, kilobytes in lines}
 
 
-def busy_s(root: Path = ROOT) -> float | None:
+def busy_s(root: Path = sysfs.ROOT) -> float | None:
     """Seconds that the cores this process may use have been busy since boot, whoever kept them so; None if not told."""
     lines = (line.split() for line in (sysfs.text(root / "proc/stat") or "").splitlines())
     ticks = {line[0]: [int(number) for number in line[1:]] for line in lines if line and line[0].startswith("cpu")}
@@ -95,7 +93,7 @@ def busy_s(root: Path = ROOT) -> float | None:
     return sum(sum(core[:3]) + sum(core[5:7]) for core in ours) / os.sysconf("SC_CLK_TCK")
 
 
-def zones_c(root: Path = ROOT) -> dict[str, float]:
+def zones_c(root: Path = sysfs.ROOT) -> dict[str, float]:
     """Temperatures by the names of their zones. One that is powered down answers EAGAIN or −256 °C: no reading."""
     found: dict[str, float] = {}
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):

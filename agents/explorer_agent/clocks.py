@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
-from explorer_agent import undo
+from explorer_agent import sysfs, undo
 from explorer_agent.lock import Lock
 from explorer_agent.messages import AgentError
 from explorer_agent.undo import Journal, read
@@ -128,7 +128,7 @@ class Held:
 
 
 @contextlib.contextmanager
-def board_settings(home: Path, *, clocks: str = "leave", root: Path = Path("/")) -> Iterator[Held]:
+def board_settings(home: Path, *, clocks: str = "leave", root: Path = sysfs.ROOT) -> Iterator[Held]:
     """Undo what an earlier agent left, set the clocks, and put them back in the end; the caller holds the home's lock.
 
     Yields:
@@ -148,7 +148,7 @@ def board_settings(home: Path, *, clocks: str = "leave", root: Path = Path("/"))
         held.close()
 
 
-def restore(home: Path, *, root: Path = Path("/")) -> int:
+def restore(home: Path, *, root: Path = sysfs.ROOT) -> int:
     """Put back by hand what an agent that was killed, and its watchdog with it, left; returns the exit status."""
     if not home.is_dir():
         print(f"nothing to put back: there is no {home}")
@@ -166,7 +166,7 @@ def restore(home: Path, *, root: Path = Path("/")) -> int:
     return 1 if undone.failed else 0
 
 
-def found(root: Path = Path("/")) -> list[Domain]:
+def found(root: Path = sysfs.ROOT) -> list[Domain]:
     """The clocks that /sys shows, each once: processors often share one, and devfreq has several names."""
     folders = {os.path.realpath(path): path for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")}
     domains = [_processors(Path(real)) for real in sorted(folders)]
@@ -175,7 +175,7 @@ def found(root: Path = Path("/")) -> list[Domain]:
     return [domain for domain in domains if domain.low.exists() and domain.high.exists()]
 
 
-def loose(root: Path = Path("/")) -> list[str] | None:
+def loose(root: Path = sysfs.ROOT) -> list[str] | None:
     """The clocks that are free to move; None where none can be seen."""
     domains = found(root)
     return [domain.name for domain in domains if not domain.locked()] if domains else None

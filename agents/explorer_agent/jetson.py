@@ -12,7 +12,6 @@ from pathlib import Path
 
 from explorer_agent import sysfs
 
-ROOT = Path("/")
 SOCS = {"tegra210": "Tegra X1", "tegra186": "Tegra X2", "tegra194": "Xavier", "tegra234": "Orin", "tegra264": "Thor"}
 # L4T, the board's Linux, and the JetPack it belongs to.
 JETPACKS = {
@@ -27,7 +26,7 @@ JETPACKS = {
 }
 
 
-def facts(root: Path = ROOT) -> dict[str, str]:
+def facts(root: Path = sysfs.ROOT) -> dict[str, str]:
     """{"model", "module", "soc", "l4t", "jetpack"}, "" for what is not told; empty on anything but a Jetson."""
     compatible = (sysfs.text(root / "proc/device-tree/compatible") or "").split("\0")
     soc = next((name[7:] for name in compatible if re.fullmatch(r"nvidia,tegra\d+", name)), "")
@@ -60,7 +59,7 @@ class PowerModes:
     current: str  # "" when it is not told
 
 
-def power_modes(root: Path = ROOT) -> PowerModes | None:
+def power_modes(root: Path = sysfs.ROOT) -> PowerModes | None:
     """The modes in /etc/nvpmodel.conf; None where there is no such file."""
     conf = sysfs.text(root / "etc/nvpmodel.conf")
     if conf is None:
@@ -70,14 +69,14 @@ def power_modes(root: Path = ROOT) -> PowerModes | None:
     return PowerModes(tuple(names.values()), names.get(status.group(1), "") if status else "")
 
 
-def gpu_load(root: Path = ROOT) -> float | None:
+def gpu_load(root: Path = sysfs.ROOT) -> float | None:
     """The share of time that the GPU is busy now, 0 to 1."""
     places = ("sys/devices/gpu.0/load", "sys/devices/platform/*.gpu/load", "sys/devices/platform/bus@0/*.gpu/load")
     found = [load for place in places for load in sysfs.numbers(root, place)]
     return max(found) / 1000 if found else None
 
 
-def dla_cores(root: Path = ROOT) -> tuple[str, ...]:
+def dla_cores(root: Path = sysfs.ROOT) -> tuple[str, ...]:
     """The DLAs that the kernel has made devices of: ("dla0", "dla1")."""
     hosts = ("sys/devices/*.host1x", "sys/devices/platform/*.host1x", "sys/devices/platform/bus@0/*.host1x")
     nodes = [node for host in hosts for node in root.glob(f"{host}/*.nvdla[0-9]")]
@@ -85,14 +84,14 @@ def dla_cores(root: Path = ROOT) -> tuple[str, ...]:
     return tuple(sorted({f"dla{node.name[-1]}" for node in nodes}))
 
 
-def throttling(root: Path = ROOT) -> list[str]:
+def throttling(root: Path = sysfs.ROOT) -> list[str]:
     """The alarms that hold clocks back at this moment."""
     devices = sysfs.texts(root, "sys/class/thermal/cooling_device*/type")
     alerts = [(path, kind) for path, kind in devices if re.search(r"-throttle-alert$|^hot-surface-alert$", kind)]
     return sorted(kind for path, kind in alerts if (sysfs.number(path.parent / "cur_state") or 0) > 0)
 
 
-def throttle_counts(root: Path = ROOT) -> dict[str, int]:
+def throttle_counts(root: Path = sysfs.ROOT) -> dict[str, int]:
     """Events since boot: over-current of a Jetson (oc1 under-voltage, oc2 mean current, oc3 peak current), heat of an
     x86 core. Only their growth between two looks says anything.
     """

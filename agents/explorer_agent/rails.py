@@ -15,7 +15,6 @@ from typing import Mapping, Sequence
 
 from explorer_agent import sysfs
 
-ROOT = Path("/")
 # A reading of all three channels, bus and shunt, at the chip's reset setting of 1.1 ms a conversion.
 CONVERSION_S = 3 * 2 * 1.1e-3
 
@@ -92,12 +91,12 @@ TOTALS = (
 )
 
 
-def rails(root: Path = ROOT) -> list[Rail]:
+def rails(root: Path = sysfs.ROOT) -> list[Rail]:
     """Every rail there is a sensor for, by chip and channel; channels that are not connected are left out."""
     return sorted([*_iio(root), *_hwmon(root)], key=lambda rail: (rail.chip, str(rail.millivolts)))
 
 
-def lags(root: Path = ROOT) -> list[Lag]:
+def lags(root: Path = sysfs.ROOT) -> list[Lag]:
     """How each chip smooths."""
     chips = {rail.chip: rail.millivolts.parent for rail in rails(root)}
     files = ("samples", "update_interval")

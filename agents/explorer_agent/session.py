@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from explorer_agent import board, disk, doctor, meters, plugins
+from explorer_agent import board, disk, doctor, meters, plugins, sysfs
 from explorer_agent.blobs import Blobs
 from explorer_agent.clocks import Held
 from explorer_agent.jobs import HEARTBEAT_S, Foreman
@@ -51,7 +51,7 @@ class Settings:
     room_gb: float = 0.0  # 0: see `disk.room_bytes`
     holder: str = ""
     clocks: str = "leave"
-    root: Path = Path("/")  # whose clocks: another only in tests
+    root: Path = sysfs.ROOT  # of the board: another only in tests
     agent_sha: str = ""
 
 

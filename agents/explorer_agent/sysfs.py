@@ -1,5 +1,8 @@
 """Small files of /proc and /sys below any root. A sensor that is not there, is switched off or answers with an error
 has no reading: None, never zero.
+
+The root is the machine's own; for tests and imitations EXPLORER_AGENT_ROOT names a folder that holds a board's files
+and programs, read once when the agent starts.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Iterator
 
+ROOT = Path(os.environ.get("EXPLORER_AGENT_ROOT") or "/").absolute()
 CHUNK = 1 << 16
 
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
+from explorer_agent import sysfs
+
 Entry = Dict[str, Any]
 
 KNOB = re.compile(
@@ -49,7 +51,7 @@ class Undone:
 class Journal:
     """The changes that are to be undone on the board below `root`; `by` names the session that makes them."""
 
-    def __init__(self, home: Path, *, root: Path = Path("/"), by: str = "") -> None:
+    def __init__(self, home: Path, *, root: Path = sysfs.ROOT, by: str = "") -> None:
         self._path = home / "undo.jsonl"
         self._root = root
         self._by = by

@@ -14,7 +14,6 @@ from explorer_agent import board, jetson, sysfs
 
 Finding = Dict[str, str]
 OK, NOTE, WARN, BAD = "ok", "note", "warn", "bad"
-ROOT = Path("/")
 
 
 def finding(topic: str, state: str, found: str, advice: str = "", *, because: str = "") -> Finding:
@@ -37,7 +36,7 @@ class Look:
 
     home: Path
     capabilities: Mapping[str, Any]
-    root: Path = ROOT
+    root: Path = sysfs.ROOT
     python: str = sys.executable
     jetson: Mapping[str, str] = field(init=False)
     throttled: Mapping[str, int] = field(init=False)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-POWERCAP = Path("/sys/class/powercap")
+from explorer_agent import sysfs
+
+POWERCAP = sysfs.ROOT / "sys/class/powercap"
 
 
 class Rapl:
