@@ -53,7 +53,8 @@ def measure_engine(command: dict[str, Any], writer: Writer) -> Outcome:
     """Measure an engine; the raw series are the body, one after the other as float64 in this machine's byte order."""
     deployment = Deployment.of(command["deployment"])
     plan = decode(Plan, command["plan"])
-    meter, why_not = meters.choose(command["meter"])
+    choice = meters.choose(command["meter"], deployment.placement)
+    meter = choice.meter
     inputs = Path(command["inputs"]) if command.get("inputs") else None
 
     def load() -> Callable[[], Any]:
@@ -64,7 +65,7 @@ def measure_engine(command: dict[str, Any], writer: Writer) -> Outcome:
         {"name": name, "unit": unit_of(name, meter), "count": len(data)} for name, data in series.items()
     ]
     header["byte_order"] = sys.byteorder
-    header["meter"] = _meter_facts(meter, why_not)
+    header["meter"] = choice.facts()
     header["estimated"] = bool(header["meter"].get("estimated", False))
     return header, b"".join(data.tobytes() for data in series.values())
 
@@ -88,12 +89,6 @@ def unit_of(series: str, meter: Any) -> str:
     if series.endswith("_s"):
         return "s"
     return meter.quantity if series.startswith("meter_") else "1"
-
-
-def _meter_facts(meter: Any, why_not: str) -> dict[str, Any]:
-    if meter is None:
-        return {"name": "none", "why_not": why_not}
-    return dict(meter.facts(), name=meter.name, quantity=meter.quantity, rails=list(meter.rails()))
 
 
 def _teller(writer: Writer) -> Callable[[float], None]:

@@ -1,4 +1,8 @@
-"""Meters: where watts and joules come from. A plain dict of names; `available` keeps the reason why not.
+"""Meters: where watts and joules come from. A plain dict of names, in the order in which they are asked.
+
+    ina3221 ─no─► jtop ─no─► nvml ─no─► rapl ─no─► declared ─no─► none
+       │yes        │yes       │yes       │yes        │yes             whoever says no says why, and that is kept
+       └───────────┴──────────┴──────────┴───────────┴─► measures     with the measurement: "passed_over"
 
 A meter counts energy (`quantity` "J", a counter that grows), reads power ("W"), or measures nothing ("model": the
 host turns CPU time into watts by declared figures, and whatever comes of that is marked as estimated).
@@ -6,74 +10,115 @@ host turns CPU time into watts by declared figures, and whatever comes of that i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from explorer_agent.messages import UNSUPPORTED, AgentError
 from explorer_agent.meters.declared import Declared
+from explorer_agent.meters.jtop import Jtop
+from explorer_agent.meters.nvml import Nvml
 from explorer_agent.meters.rapl import Rapl
 
 
 class Meter(Protocol):
-    """What a meter offers; a plug-in imports nothing of ours to be one."""
+    """What a meter offers; a plug-in imports nothing of ours to be one.
+
+    It may say more: `what` (one line for lists), `units` (of a placement such as "gpu+dla", those it measures; all when
+    it does not say), `period_s` (how often to read it) and `close()` (called when it is not needed any more).
+    """
 
     name: str
     quantity: str  # "J" | "W" | "model"
 
     def available(self) -> str:
-        """Why it cannot be used here; empty when it can."""
+        """Why it cannot be used here; empty when it can, and then it is ready to be read."""
 
     def rails(self) -> Sequence[str]:
-        """What it tells apart; all of them together make the total."""
+        """What it tells apart; facts()["total"] are the indexes of those that make the total, all when left out."""
 
     def read(self) -> Sequence[float]:
-        """One number a rail, in `quantity`."""
+        """One number a rail, in `quantity`; NaN for a rail that has no reading now."""
 
     def facts(self) -> dict[str, Any]:
-        """What the host needs to know to judge and derive."""
+        """What the host needs to know to judge and derive: "estimated", "policy", "lag_s", "lag_means", "doubt", …"""
 
 
 MeterFactory = Callable[[Mapping[str, Any]], Meter]
 
-METERS: dict[str, MeterFactory] = {"rapl": Rapl, "declared": Declared}
+METERS: dict[str, MeterFactory] = {"jtop": Jtop, "nvml": Nvml, "rapl": Rapl, "declared": Declared}
 
 
-def choose(wanted: Mapping[str, Any]) -> tuple[Meter | None, str]:
-    """The meter that `wanted` asks for by name, or by "auto" the first that works; else None and why not.
+@dataclass(frozen=True)
+class Choice:
+    """The meter that is read, None for none, and why not each of those that were asked before it."""
+
+    meter: Meter | None
+    passed_over: Mapping[str, str]
+
+    def facts(self) -> dict[str, Any]:
+        """What is stored with a measurement."""
+        passed_over = dict(self.passed_over)
+        if self.meter is None:
+            why_not = "; ".join(f"{name}: {why}" for name, why in passed_over.items())
+            return {"name": "none", "why_not": why_not, "passed_over": passed_over}
+        told = {"name": self.meter.name, "quantity": self.meter.quantity, "rails": list(self.meter.rails())}
+        return dict(self.meter.facts(), **told, passed_over=passed_over)
+
+
+def choose(wanted: Mapping[str, Any], placement: str = "cpu") -> Choice:
+    """The meter that `wanted` asks for by name, or by "auto" the first that works for what runs on `placement`.
 
     Raises:
         AgentError: unsupported: there is no meter of that name, or the one asked for by name cannot be used.
     """
     name = str(wanted.get("name", "auto"))
     if name == "auto":
-        return _first_available(wanted)
+        return _first(wanted, placement)
     if name not in METERS:
         raise AgentError(UNSUPPORTED, f"unknown meter {name!r}", hint="known: auto, " + ", ".join(METERS))
-    meter = METERS[name](wanted)
-    why_not = meter.available()
-    if why_not:
+    meter, why_not = _asked(METERS[name], wanted, placement)
+    if meter is None:
         raise AgentError(UNSUPPORTED, f"the meter {name} cannot be used: {why_not}")
-    return meter, ""
-
-
-def _first_available(wanted: Mapping[str, Any]) -> tuple[Meter | None, str]:
-    reasons = []
-    for name, factory in METERS.items():
-        why_not = _why_not(factory, wanted)
-        if not why_not:
-            return factory(wanted), ""
-        reasons.append(f"{name}: {why_not}")
-    return None, "; ".join(reasons)
+    return Choice(meter, {})
 
 
 def describe() -> dict[str, Any]:
-    """Every meter and why it is not available, for `hello`."""
-    reasons = {str(name): _why_not(factory, {}) for name, factory in METERS.items()}
-    return {name: {"available": not why_not, "why_not": why_not} for name, why_not in reasons.items()}
+    """Every meter in the order in which they are asked: what it is, and what it reads or why it cannot; for `hello`."""
+    return {str(name): _described(factory) for name, factory in METERS.items()}
 
 
-def _why_not(factory: MeterFactory, wanted: Mapping[str, Any]) -> str:
-    """Why a meter cannot be used; somebody's meter that fails even to say so is one that cannot."""
+def _first(wanted: Mapping[str, Any], placement: str) -> Choice:
+    passed_over: dict[str, str] = {}
+    for name, factory in METERS.items():
+        meter, passed_over[name] = _asked(factory, wanted, placement)
+        if meter is not None:
+            del passed_over[name]
+            return Choice(meter, passed_over)
+    return Choice(None, passed_over)
+
+
+def _asked(factory: MeterFactory, wanted: Mapping[str, Any], placement: str | None) -> tuple[Meter | None, str]:
+    """The meter, ready to be read, or why not; somebody's meter that fails even to say so is one that cannot."""
     try:
-        return str(factory(wanted).available() or "")
+        meter = factory(wanted)
+        units = getattr(meter, "units", ())
+        if placement is not None and units and not set(units).intersection(placement.split("+")):
+            return None, f"it measures what runs on {' or '.join(units)}, this runs on {placement}"
+        why_not = str(meter.available() or "")
     except Exception as error:  # noqa: BLE001  whatever a plug-in raises
-        return f"{type(error).__name__}: {error}"
+        why_not = f"{type(error).__name__}: {error}"
+    return (None, why_not) if why_not else (meter, "")
+
+
+def _described(factory: MeterFactory) -> dict[str, Any]:
+    meter, why_not = _asked(factory, {}, None)
+    told = {"available": meter is not None, "why_not": why_not, "what": str(getattr(factory, "what", ""))}
+    if meter is None:
+        return told
+    try:
+        facts = dict(meter.facts(), rails=list(meter.rails()), units=list(getattr(meter, "units", ())))
+    except Exception as error:  # noqa: BLE001  a plug-in's again
+        return dict(told, available=False, why_not=f"{type(error).__name__}: {error}")
+    finally:
+        getattr(meter, "close", bool)()
+    return dict(told, **{key: facts[key] for key in ("rails", "units", "policy", "lag_s", "doubt") if key in facts})

@@ -14,12 +14,13 @@ class Declared:
 
     name = "declared"
     quantity = "model"
+    what = "no sensor: an estimate from idle_w and busy_core_w of the board's file and from processor time"
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:
         self._figures = {key: wanted.get(key) for key in ("idle_w", "busy_core_w")}
 
     def available(self) -> str:
-        missing = [key for key, value in self._figures.items() if not isinstance(value, (int, float)) or value < 0]
+        missing = [key for key, value in self._figures.items() if not _is_watts(value)]
         return "{} not declared for this device".format(" and ".join(missing)) if missing else ""
 
     def rails(self) -> Sequence[str]:
@@ -29,4 +30,9 @@ class Declared:
         return ()
 
     def facts(self) -> dict[str, Any]:
-        return dict(self._figures, estimated=True)
+        means = "declared: idle_w, and busy_core_w for each core that the job kept busy"
+        return dict(self._figures, estimated=True, policy="declared/1", means=means)
+
+
+def _is_watts(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
