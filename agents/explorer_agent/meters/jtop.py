@@ -32,34 +32,30 @@ import time
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from explorer_agent import rails
+from explorer_agent import rails, sysfs
 
 INTERVAL_S = 1.0  # asked for; the first client of the service decides for all of them
 SOCKET = Path("/run/jtop.sock")
 ANSWER_S = 30.0  # importing jetson-stats takes seconds on a small board
 STALE = 3.0  # intervals without anything new, and a second, after which what was told is no reading
-SENSORS = ("INA3221", "INA238")
 _PLACES = ("/usr/local/bin", "/usr/bin", "~/.local/bin")
 _PYTHON = re.compile(r"(/\S*python[\d.]*)")
-_SERVICE = "systemctl status jtop"
-# A piece of what jetson-stats says → what it means, and what to do.
+_LOOK = "see systemctl status jtop"
+# A piece of what jetson-stats says, or the name of its exception → what it means, and what to do.
 _MEANINGS = (
     ("No module named", "jetson-stats is not installed for {python}: sudo pip3 install jetson-stats"),
-    ("not active", "its service does not run: sudo jtop --install-service, or sudo systemctl start jtop"),
-    (
-        "can't access",
-        "this account may not use its service: sudo usermod --append --groups jtop $USER, then log in again",
-    ),
+    ("not active", "jtop's service does not run: sudo jtop --install-service, or sudo systemctl start jtop"),
+    ("can't access", "this account may not use jtop's service: sudo usermod -aG jtop $USER, then log in again"),
     (
         "Mismatch version",
-        "service and library are of different versions ({said}): sudo pip3 install --upgrade jetson-stats, "
-        "then sudo systemctl restart jtop",
+        "jtop's service and {python} have different versions ({said}): sudo pip3 install --upgrade jetson-stats, then "
+        "sudo systemctl restart jtop",
     ),
-    ("Mismatch of Python", "its service runs under another Python than {python}: install it for one Python only"),
-    ("Authentication", "its service belongs to another jetson-stats than {python}'s: install it once, restart jtop"),
-    ("Lost connection", f"its service went away: {_SERVICE}"),
-    ("Error connection", f"its service has nothing to tell: {_SERVICE}"),
-    ("Empty", f"its service does not answer: {_SERVICE}"),
+    ("Mismatch of Python", "jtop's service runs under another Python than {python}: install jetson-stats for one only"),
+    ("Authentication", "jtop's service is not of the jetson-stats that {python} has: install one only, restart jtop"),
+    ("Lost connection", "jtop's service went away: " + _LOOK),
+    ("Error connection", "jtop's service has nothing to tell: " + _LOOK),
+    ("Empty", "jtop's service does not answer: " + _LOOK),
 )
 
 
@@ -75,12 +71,14 @@ class Jtop:
         self._python = str(wanted.get("python") or "")
         self._client: _Client | None = None
         self._rails: list[str] = []
+        self._supplies: list[str] = []
         self._total: dict[str, Any] = {}
 
     def available(self) -> str:
         python = self._python or _interpreter()
         if not python:
             return "jetson-stats is not installed: sudo pip3 install jetson-stats, then sudo jtop --install-service"
+        self.close()
         self._client = _Client(python)
         try:
             first = self._client.newest()
@@ -88,7 +86,8 @@ class Jtop:
             self.close()
             return str(error)
         self._rails = sorted(first["rails"])
-        self._total = dict(first["total"], rails=list(self._rails))
+        self._total = first["total"]
+        self._supplies = [name for name in self._rails if _is_supply(name, first["rails"][name])]
         if not self._rails and first["total"].get("power") is None:
             self.close()
             return "jtop tells of no power sensor on this board"
@@ -118,13 +117,14 @@ class Jtop:
             "python": client.python if client else "",
             "lag_s": interval_s + chips_s,
             "lag_means": f"the service reads every {interval_s:g} s, as its first client asked; its sensors smooth too",
-            "client_cpu_s": client.cpu_s if client else 0.0,
+            "client_cpu_s": client.cpu_s() if client else 0.0,
         }
         return dict(told, **self._totals())
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+        self._client = None
 
     def _totals(self) -> dict[str, Any]:
         """Which rails make the total: what jtop calls `tot`, unless that adds supplies to sensors."""
@@ -132,19 +132,14 @@ class Jtop:
             return {}
         last, name = len(self._rails), self._total.get("name")
         means = f"jtop's total: the rail {name}" if name else "jtop's total: the sum of all its rails"
-        tot = {"policy": "jtop_tot/1", "rails": [last], "means": means}
-        supplies = [] if name else [rail for rail in self._rails if rail not in self._sensors()]
+        supplies = [] if name else self._supplies
         if not supplies:
-            return {"policy": tot["policy"], "total": tot["rails"], "means": means}
-        sensors = [self._rails.index(rail) for rail in self._sensors()]
+            return {"policy": "jtop_tot/1", "total": [last], "means": means}
         doubt = f"jtop adds to it what supplies deliver: {', '.join(supplies)}"
+        other = {"policy": "jtop_tot/1", "rails": [last], "means": means, "doubt": doubt}
+        sensors = [number for number, rail in enumerate(self._rails) if rail not in supplies]
         means = "the sum of the rails that have a sensor; jtop's own total adds supplies"
-        return {"policy": "jtop_rails/1", "total": sensors, "means": means, "totals": [dict(tot, doubt=doubt)]}
-
-    def _sensors(self) -> list[str]:
-        client = self._client
-        assert client is not None
-        return [name for name in self._rails if client.types.get(name) in SENSORS]
+        return {"policy": "jtop_rails/1", "total": sensors, "means": means, "totals": [other]}
 
     def _total_w(self, told: Mapping[str, Any], found: Sequence[float]) -> float:
         """What jtop calls tot. Of a rail that answers with an error jtop's sum says nothing: then there is none; and if
@@ -169,8 +164,6 @@ class _Client:
         self.python = python
         self.version = ""
         self.interval_s = INTERVAL_S
-        self.cpu_s = 0.0
-        self.types: dict[str, str] = {}
         self._newest: dict[str, Any] = {}
         self._text = b""
         self._offset_s: float | None = None  # our clock's reading at the service's uptime zero
@@ -190,7 +183,7 @@ class _Client:
         while not self._newest or self._age_s() > STALE * self.interval_s + 1.0:
             left_s = deadline - time.perf_counter()
             if left_s <= 0:
-                raise JtopError(f"jtop: its service has told nothing new for {ANSWER_S:.0f} s: {_SERVICE}")
+                raise JtopError(f"jtop's service has told nothing new for {ANSWER_S:.0f} s: {_LOOK}")
             self._drain(left_s)
         return self._newest
 
@@ -205,6 +198,11 @@ class _Client:
             self._process.kill()
             self._process.wait()
 
+    def cpu_s(self) -> float:
+        """Processor time that it has cost so far, its start included; the service's own is the service's secret."""
+        fields = (sysfs.text(Path(f"/proc/{self._process.pid}/stat")) or "").rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def _age_s(self) -> float:
         return time.perf_counter() - float(self._newest["uptime_s"]) - (self._offset_s or 0.0)
 
@@ -215,7 +213,7 @@ class _Client:
         while select.select([pipe], [], [], within_s)[0]:
             data = os.read(pipe, 1 << 16)
             if not data:
-                raise JtopError("jtop: its client ended without a word")
+                raise JtopError("the client of jtop's service ended without a word")
             *lines, self._text = (self._text + data).split(b"\n")
             for line in lines:
                 self._take(json.loads(line.decode("ascii")))
@@ -227,10 +225,14 @@ class _Client:
         self.version = told.get("version", self.version)
         if "rails" not in told:
             return
-        self._newest, self.interval_s, self.cpu_s = told, float(told["interval_s"]), float(told["cpu_s"])
+        self._newest, self.interval_s = told, float(told["interval_s"])
         if self._offset_s is None:
             self._offset_s = time.perf_counter() - float(told["uptime_s"])
-            self.types = {name: str(facts.get("type")) for name, facts in told["rails"].items()}
+
+
+def _is_supply(name: str, facts: Mapping[str, Any]) -> bool:
+    """Whether it is one of the kernel's power supplies, which jtop shows among the sensors' rails."""
+    return name.startswith("ucsi-source-psy-") or "status" in facts or not facts.get("type", "INA").startswith("INA")
 
 
 def _watts(facts: Mapping[str, Any] | None) -> float:
@@ -246,8 +248,8 @@ def _in_words(told: Mapping[str, Any], python: str) -> str:
     said = " ".join(str(told["error"]).split())
     for piece, meaning in _MEANINGS:
         if piece in said or piece == told.get("kind"):
-            return "jtop: " + meaning.format(python=python, said=said.partition(". ")[0])
-    return f"jtop: {told.get('kind')}: {said}"
+            return meaning.format(python=python, said=said.partition(". ")[0])
+    return f"{told.get('kind')}: {said}"
 
 
 def _interpreter() -> str:

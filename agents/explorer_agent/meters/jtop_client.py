@@ -1,21 +1,22 @@
 """A process of its own that holds the connection to jetson-stats' service, and prints a line of JSON a reading.
 
-    jtop.service ──socket──► this process ──stdout──► meters/jtop.py, in the agent
+    jtop.service --socket--> this process --stdout--> meters/jtop.py, in the agent
                              stdin's end is its own end
 
-Run by the Python that jetson-stats is installed for, which need not be the agent's: so this file is sent as text, needs
-nothing of ours, and keeps to what Python 3.6 understands (JetPack 4). jetson-stats is AGPL-3: it is imported here, when
-the board's owner has installed it, and nowhere else.
+Run by the Python that jetson-stats is installed for, which need not be the agent's: so this file is handed over as
+text, in ASCII, needs nothing of ours, and keeps to what Python 3.6 understands (JetPack 4). jetson-stats is AGPL-3: it
+is imported here, if the board's owner has installed it, and nowhere else.
 """
 
 import json
 import os
 import select
 import sys
-import time
 from typing import Any, Dict
 
 WATCH_S = 0.5
+TOLD = ("name", "power", "volt", "type", "status")
+NICE = 5  # what is measured goes first
 
 
 def tell(fields: Dict[str, Any]) -> None:
@@ -34,15 +35,15 @@ def reading(jetson: Any) -> None:
         {
             "uptime_s": jetson.uptime.total_seconds(),
             "interval_s": jetson.interval,
-            "rails": {name: {key: rail.get(key) for key in ("power", "volt", "type")} for name, rail in rails.items()},
-            "total": {key: total.get(key) for key in ("power", "volt", "name")},
-            "cpu_s": time.process_time(),
+            "rails": {name: {key: rail[key] for key in TOLD if key in rail} for name, rail in rails.items()},
+            "total": {key: total[key] for key in TOLD if key in total},
         }
     )
 
 
 def main(interval_s: float) -> None:
     """Read until nobody holds our stdin any more, or the service is lost."""
+    os.nice(NICE)
     import jtop
 
     with jtop.jtop(interval=interval_s) as jetson:

@@ -34,7 +34,7 @@ class Rapl:
     quantity = "J"
     what = "x86 processors: counters of the packages, of memory and of the whole machine where there are any"
 
-    def __init__(self, wanted: Mapping[str, Any], *, root: Path = Path("/")) -> None:
+    def __init__(self, wanted: Mapping[str, Any], *, root: Path = sysfs.ROOT) -> None:
         self._root = root
         self._zones: list[_Zone] = []
 
