@@ -14,6 +14,9 @@ from typing import Any, Mapping
 
 from explorer_agent import clocks, jetson, sysfs
 
+DESKTOPS = {"Xorg", "Xwayland", "gnome-shell", "kwin_wayland", "kwin_x11", "plasmashell", "weston", "xfwm4", "sway"}
+DESKTOPS |= {"lxsession", "cinnamon", "mate-session", "budgie-wm"}
+
 
 def describe(root: Path = sysfs.ROOT) -> dict[str, Any]:
     """The board as it is built: machine, processor, cores this process may use, memory, and a fingerprint of what an
@@ -37,16 +40,48 @@ def describe(root: Path = sysfs.ROOT) -> dict[str, Any]:
 
 def state(root: Path = sysfs.ROOT) -> dict[str, Any]:
     """How the board is doing at this moment; what it has no sensor for is None, never zero."""
-    zones = zones_c(root)
+    zones, memory, modes = zones_c(root), memory_mb(root), jetson.power_modes(root)
     return {
         "load_1m": os.getloadavg()[0],
-        "memory_available_mb": memory_mb(root).get("MemAvailable"),
-        "cpu_khz": sysfs.numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq") or None,
+        "memory_available_mb": memory.get("MemAvailable"),
+        "swap_used_mb": swap_used_mb(memory),
+        "swapped_pages": swapped_pages(root),
+        "cpu_khz": cpu_khz(root) or None,
+        "gpu_hz": jetson.gpu_hz(root),
+        "gpu_load": jetson.gpu_load(root),
+        "emc_hz": jetson.emc_hz(root),
+        "dla_hz": jetson.dla_hz(root),
         "governors": governors(root) or None,
         "clocks_free": clocks.loose(root),
+        "clocks_held": clocks.held_at(root),
+        "power_mode": modes.current if modes else None,
         "temperature_c": zones.get(hottest(zones)),
+        "throttling": jetson.throttling(root),
+        "throttle_counts": jetson.throttle_counts(root),
+        "desktop": desktop(root),
         "busy_s": busy_s(root),
     }
+
+
+def cpu_khz(root: Path = sysfs.ROOT) -> list[int]:
+    """The processors' clocks as their governors know them. cpuinfo_cur_freq would measure, and stop each for 0.5 ms."""
+    return sysfs.numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")
+
+
+def swap_used_mb(memory: Mapping[str, int]) -> int | None:
+    """Of `memory_mb`."""
+    return memory["SwapTotal"] - memory["SwapFree"] if {"SwapTotal", "SwapFree"} <= set(memory) else None
+
+
+def swapped_pages(root: Path = sysfs.ROOT) -> int | None:
+    """Pages moved to or from the swap since boot."""
+    told = re.findall(r"^pswp(?:in|out) (\d+)$", sysfs.text(root / "proc/vmstat") or "", re.MULTILINE)
+    return sum(map(int, told)) if told else None
+
+
+def desktop(root: Path = sysfs.ROOT) -> list[str]:
+    """The programs of a desktop that are running."""
+    return sorted({name for _, name in sysfs.texts(root, "proc/[0-9]*/comm") if name in DESKTOPS})
 
 
 def governors(root: Path = sysfs.ROOT) -> list[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import threading
 import time
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
-from explorer_agent import sysfs, undo
+from explorer_agent import jetson, sysfs, undo
 from explorer_agent.lock import Lock
 from explorer_agent.messages import AgentError
 from explorer_agent.undo import Journal, read
@@ -27,10 +26,6 @@ from explorer_agent.watchdog import Watchdog
 
 CHOICES = ("lock", "leave")
 LOCKED, PARTLY, LEFT, NOT_PERMITTED = "locked", "partly", "left", "not permitted"
-# The GPUs of Jetsons (17000000.gpu, .gp10b, .gv11b, .ga10b, gpu-gpc-0) and other boards' (mali, panfrost's and
-# Adreno's *.gpu, v3d); devfreq also holds memories and buses, which are nobody's to pin.
-GPU = re.compile(r"gpu|mali|v3d|\.g[pva]\d+b$")
-DEVFREQ = ("sys/class/devfreq/*", "sys/devices/gpu.0/devfreq/*")
 PUSH_S = 10.0  # how often the watchdog is told to wait; waking it costs the measured board
 RESTORE_WAIT_S = 5.0
 ADVICE = "agents/README.md of explorer says how the agent's account may be allowed to"
@@ -170,8 +165,7 @@ def found(root: Path = sysfs.ROOT) -> list[Domain]:
     """The clocks that /sys shows, each once: processors often share one, and devfreq has several names."""
     folders = {os.path.realpath(path): path for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")}
     domains = [_processors(Path(real)) for real in sorted(folders)]
-    devices = {os.path.realpath(path) for pattern in DEVFREQ for path in root.glob(pattern) if GPU.search(path.name)}
-    domains += [Domain(Path(real).name, Path(real, "min_freq"), Path(real, "max_freq")) for real in sorted(devices)]
+    domains += [Domain(gpu.name, gpu / "min_freq", gpu / "max_freq") for gpu in jetson.gpus(root)]
     return [domain for domain in domains if domain.low.exists() and domain.high.exists()]
 
 
@@ -179,6 +173,18 @@ def loose(root: Path = sysfs.ROOT) -> list[str] | None:
     """The clocks that are free to move; None where none can be seen."""
     domains = found(root)
     return [domain.name for domain in domains if not domain.locked()] if domains else None
+
+
+def held_at(root: Path = sysfs.ROOT) -> dict[str, int]:
+    """Where the clocks that cannot move are, of a Jetson: kHz of its slowest processor, Hz of its fastest GPU. Other
+    boards' clocks are read as what they were on average, and rise above their limits.
+    """
+    if not jetson.facts(root):
+        return {}
+    locked = [domain for domain in found(root) if domain.locked()]
+    gpus = [int(_now(domain.low)) for domain in locked if domain.low.name == "min_freq"]
+    processors = [int(_now(domain.low)) for domain in locked if domain.low.name == "scaling_min_freq"]
+    return {**({"cpu_khz_min": min(processors)} if processors else {}), **({"gpu_hz": max(gpus)} if gpus else {})}
 
 
 def _processors(folder: Path) -> Domain:

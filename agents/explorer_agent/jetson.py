@@ -6,6 +6,7 @@ Sources: NVIDIA's Jetson Linux developer guides for L4T 32 to 39, and the kernel
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from pathlib import Path
 from explorer_agent import sysfs
 
 SOCS = {"tegra210": "Tegra X1", "tegra186": "Tegra X2", "tegra194": "Xavier", "tegra234": "Orin", "tegra264": "Thor"}
+# The GPUs of Jetsons (17000000.gpu, .gp10b, .gv11b, .ga10b, gpu-gpc-0) and other boards' (mali, panfrost's and
+# Adreno's *.gpu, v3d); devfreq also holds memories and buses, which are nobody's to pin.
+GPU = re.compile(r"gpu|mali|v3d|\.g[pva]\d+b$")
+DEVFREQ = ("sys/class/devfreq/*", "sys/devices/gpu.0/devfreq/*")
 # L4T, the board's Linux, and the JetPack it belongs to.
 JETPACKS = {
     "32.6.1": "4.6",
@@ -76,6 +81,28 @@ def gpu_load(root: Path = sysfs.ROOT) -> float | None:
     return max(found) / 1000 if found else None
 
 
+def gpu_hz(root: Path = sysfs.ROOT) -> int | None:
+    """The GPU's clock now; the fastest of several units."""
+    found = [sysfs.number(folder / "cur_freq") for folder in gpus(root)]
+    return max((hertz for hertz in found if hertz is not None), default=None)
+
+
+def gpus(root: Path = sysfs.ROOT) -> list[Path]:
+    """The folders of the GPU in devfreq, each once: it has several names."""
+    folders = {os.path.realpath(path) for pattern in DEVFREQ for path in root.glob(pattern) if GPU.search(path.name)}
+    return [Path(folder) for folder in sorted(folders)]
+
+
+def emc_hz(root: Path = sysfs.ROOT) -> int | None:
+    """The clock of the memory; told to root only."""
+    return sysfs.number(root / "sys/kernel/debug/bpmp/debug/clk/emc/rate")
+
+
+def dla_hz(root: Path = sysfs.ROOT) -> int | None:
+    """The clock of the fastest DLA; told to root only."""
+    return max(sysfs.numbers(root, "sys/kernel/debug/bpmp/debug/clk/*dla*/rate"), default=None)
+
+
 def dla_cores(root: Path = sysfs.ROOT) -> tuple[str, ...]:
     """The DLAs that the kernel has made devices of: ("dla0", "dla1")."""
     hosts = ("sys/devices/*.host1x", "sys/devices/platform/*.host1x", "sys/devices/platform/bus@0/*.host1x")
@@ -86,9 +113,14 @@ def dla_cores(root: Path = sysfs.ROOT) -> tuple[str, ...]:
 
 def throttling(root: Path = sysfs.ROOT) -> list[str]:
     """The alarms that hold clocks back at this moment."""
+    return sorted(kind for kind, held in alarms(root).items() if held)
+
+
+def alarms(root: Path = sysfs.ROOT) -> dict[str, bool]:
+    """Each alarm that can hold clocks back, and whether it does."""
     devices = sysfs.texts(root, "sys/class/thermal/cooling_device*/type")
     alerts = [(path, kind) for path, kind in devices if re.search(r"-throttle-alert$|^hot-surface-alert$", kind)]
-    return sorted(kind for path, kind in alerts if (sysfs.number(path.parent / "cur_state") or 0) > 0)
+    return {kind: (sysfs.number(path.parent / "cur_state") or 0) > 0 for path, kind in alerts}
 
 
 def throttle_counts(root: Path = sysfs.ROOT) -> dict[str, int]:

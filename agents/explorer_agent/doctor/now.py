@@ -11,8 +11,7 @@ from explorer_agent.doctor.look import NOTE, OK, WARN, Finding, Look, cpu_second
 WATCH_S = 1.0
 HOT_C = 80.0
 BUSY = 0.1  # of one core
-_DESKTOPS = "Xorg|Xwayland|gnome-shell|kwin_wayland|kwin_x11|plasmashell|weston|xfwm4|lxsession|sway"
-_WATCHERS = "tegrastats|jtop"
+_WATCHERS = {"tegrastats", "jtop"}
 _EVENTS = {"oc1": "under-voltage", "oc2": "over-current", "oc3": "current peaks", "heat": "too hot"}
 
 
@@ -46,14 +45,14 @@ def throttling(look: Look) -> Iterator[Finding]:
 
 
 def desktop(look: Look) -> Iterator[Finding]:
-    running = _running(look, _DESKTOPS)
+    running = board.desktop(look.root)
     if running:
         advice = "sudo systemctl isolate multi-user.target (the power mode may need setting again)"
         because = "a desktop is running, which uses GPU and power"
         yield finding("desktop", WARN, f"running: {', '.join(running)}", advice, because=because)
     else:
         yield finding("desktop", OK, "none running")
-    watchers = _running(look, _WATCHERS)
+    watchers = sorted({name for _, name in sysfs.texts(look.root, "proc/[0-9]*/comm") if name in _WATCHERS})
     if watchers:
         found = f"{', '.join(watchers)} reads the same power sensors"
         yield finding("desktop", NOTE, found, "end it while measuring")
@@ -93,11 +92,6 @@ def _others_cores(look: Look) -> tuple[dict[int, float], float]:
 def _wait(look: Look) -> None:
     """Until enough time has passed for counters to mean something."""
     time.sleep(max(0.0, look.began + WATCH_S - time.monotonic()))
-
-
-def _running(look: Look, names: str) -> list[str]:
-    wanted = set(names.split("|"))
-    return sorted({name for _, name in sysfs.texts(look.root, "proc/[0-9]*/comm") if name in wanted})
 
 
 def _name(look: Look, pid: int) -> str:
