@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from explorer.artifacts import cache_root
 from explorer.config import spaces
@@ -32,17 +32,17 @@ def listing(kind: str) -> str:
     if kind not in _KINDS:
         problem = Problem("unknown kind", seen=repr(kind), allowed=", ".join(_KINDS), hint=nearest(kind, list(_KINDS)))
         raise BadInput(problem)
-    rows = sorted(_KINDS[kind]())
+    rows = list(_KINDS[kind]())
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
 
 def _registered(registry: Registry) -> Callable[[], Rows]:
-    return lambda: ((entry.name, entry.summary) for entry in registry.entries().values())
+    return lambda: sorted((entry.name, entry.summary) for entry in registry.entries().values())
 
 
 def _spaces() -> Rows:
-    return ((name, _first_comment(path)) for name, path in spaces().items())
+    return sorted((name, _first_comment(path)) for name, path in spaces().items())
 
 
 def _first_comment(path: Path) -> str:
@@ -52,29 +52,39 @@ def _first_comment(path: Path) -> str:
 
 def _devices() -> Rows:
     """Boards known by name, and the other ways to name one."""
-    return [
+    rows = [
         *summaries().items(),
         ("ssh://[user@]host[:port]", "any board you can log in to; its own python3 (3.8 or later) is all it needs"),
         ("some/board.yaml", "a board, or a group of equal ones, described in a file of yours: see devices/examples"),
     ]
+    return sorted(rows)
 
 
 def _runtimes() -> Rows:
-    return _of_the_agent("runtimes")
+    return sorted((name, _availability(facts)) for name, facts in _of_the_agent("runtimes").items())
 
 
 def _meters() -> Rows:
-    return _of_the_agent("meters")
+    """In the order in which they are asked: the first that can be used is taken."""
+    return [(name, _meter(facts)) for name, facts in _of_the_agent("meters").items()]
 
 
-def _of_the_agent(what: str) -> Rows:
+def _meter(facts: Mapping[str, Any]) -> str:
+    what = f"{facts['what']}; " if facts.get("what") else ""
+    if not facts.get("available"):
+        return f"{what}not available: {facts.get('why_not')}"
+    rails = ", ".join(map(str, facts.get("rails", ())))
+    return f"{what}available" + (f": {rails}" if rails else "")
+
+
+def _of_the_agent(what: str) -> Mapping[str, Mapping[str, Any]]:
     """What this machine's own agent says of itself; other boards are asked by `explorer agent check`."""
     device = _local()
     try:
-        found = device.capabilities[what]
+        found: Mapping[str, Mapping[str, Any]] = device.capabilities[what]
     finally:
         device.close()
-    return [(name, _availability(facts)) for name, facts in found.items()]
+    return found
 
 
 def _local() -> Device:
@@ -83,7 +93,7 @@ def _local() -> Device:
     return connect("local:", cache=cache_root(), options={})
 
 
-def _availability(facts: dict[str, object]) -> str:
+def _availability(facts: Mapping[str, Any]) -> str:
     if not facts.get("available"):
         return f"not available: {facts.get('why_not')}"
     return f"available {facts.get('version', '')}".strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from explorer_agent import board, jetson, rails, sysfs, undo
 from explorer_agent.clocks import LEFT, LOCKED, Domain
@@ -64,16 +64,33 @@ def _lag(found: Sequence[rails.Lag]) -> Iterator[Finding]:
 
 
 def meters(look: Look) -> Iterator[Finding]:
+    """Which meter a run takes, by its placement, and why not those that are asked before it."""
     found = {name: facts for name, facts in look.capabilities["meters"].items() if name != "declared"}
     usable = [name for name, facts in found.items() if facts["available"]]
+    why_not = "; ".join(f"{name}: {facts['why_not']}" for name, facts in found.items() if not facts["available"])
+    everywhere = [name for name in usable if not found[name].get("units")]
     if usable:
-        yield finding("meter", OK, f"{', '.join(usable)}: power and energy can be measured")
+        taken = [_taken(name, found[name]) for name in usable if name not in everywhere[1:]]
+        yield finding("meter", OK, "; ".join([*taken, *(f"{name} by its name" for name in everywhere[1:])]))
+        if why_not:
+            yield finding("meter", NOTE, f"passed over: {why_not}")
+    if everywhere:
         return
-    why_not = [f"{name}: {facts['why_not']}" for name, facts in found.items()]
-    why_not += ["the rails above are shown, but no meter of this agent records them"] if rails.rails(look.root) else []
     advice = "take energy for an estimate: from idle_w and busy_core_w, which the board's file declares"
+    if usable:
+        on = " or ".join(found[usable[0]]["units"])
+        yield finding("meter", NOTE, f"none for what does not run on {on}", advice)
+        return
     because = "no power meter can be used, so energy cannot be measured"
-    yield finding("meter", WARN, f"none that can be used; {'; '.join(why_not)}", advice, because=because)
+    yield finding("meter", WARN, f"none that can be used; {why_not}", advice, because=because)
+
+
+def _taken(name: str, facts: Mapping[str, Any]) -> str:
+    on = " or ".join(facts.get("units", ()))
+    lag_s = facts.get("lag_s", 0.0)
+    told = [f"total {facts['policy']}"] if facts.get("policy") else []
+    told += [f"up to {lag_s:.1f} s late"] if lag_s >= SLOW_S else []
+    return f"{name} is taken{' for what runs on ' + on if on else ''}" + (f" ({', '.join(told)})" if told else "")
 
 
 def power_mode(look: Look) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from explorer_agent.messages import UNSUPPORTED, AgentError
 from explorer_agent.meters.declared import Declared
+from explorer_agent.meters.ina3221 import Ina3221
 from explorer_agent.meters.jtop import Jtop
 from explorer_agent.meters.nvml import Nvml
 from explorer_agent.meters.rapl import Rapl
@@ -45,7 +46,7 @@ class Meter(Protocol):
 
 MeterFactory = Callable[[Mapping[str, Any]], Meter]
 
-METERS: dict[str, MeterFactory] = {"jtop": Jtop, "nvml": Nvml, "rapl": Rapl, "declared": Declared}
+METERS: dict[str, MeterFactory] = {"ina3221": Ina3221, "jtop": Jtop, "nvml": Nvml, "rapl": Rapl, "declared": Declared}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Declared:
 
     name = "declared"
     quantity = "model"
-    what = "no sensor: an estimate from idle_w and busy_core_w of the board's file and from processor time"
+    what = "no sensor: estimated from idle_w and busy_core_w"
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:
         self._figures = {key: wanted.get(key) for key in ("idle_w", "busy_core_w")}

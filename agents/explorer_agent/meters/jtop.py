@@ -65,7 +65,7 @@ class Jtop:
     name = "jtop"
     quantity = "W"
     period_s = INTERVAL_S
-    what = "Jetsons, through jetson-stats' service: once a second, where the sensors cannot be read directly"
+    what = "a Jetson's sensors through jetson-stats, once a second"
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:
         self._python = str(wanted.get("python") or "")

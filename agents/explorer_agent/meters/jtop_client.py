@@ -26,11 +26,7 @@ def tell(fields: Dict[str, Any]) -> None:
 def reading(jetson: Any) -> None:
     """What the service said last; its own uptime tells whether that is new."""
     power = jetson.power
-    rails = {
-        name: {key: facts.get(key) for key in ("power", "volt", "type")}
-        for name, facts in power.get("rail", {}).items()
-    }
-    total = power.get("tot", {})
+    rails, total = power.get("rail", {}), power.get("tot", {})
     tell(
         {
             "uptime_s": jetson.uptime.total_seconds(),

@@ -55,7 +55,7 @@ class Nvml:
     """GPUs as rails, `gpu0 NVIDIA H200` each; ``meter: {name: nvml, gpus: [0]}`` leaves the others out."""
 
     name = "nvml"
-    what = "NVIDIA GPUs of desktops and servers: the whole board's energy, for what runs on the GPU"
+    what = "NVIDIA GPUs of PCs and servers, for what runs on them"
     units = ("gpu",)
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ class Rapl:
 
     name = "rapl"
     quantity = "J"
-    what = "x86 processors: counters of the packages, of memory and of the whole machine where there are any"
+    what = "x86 processors and their memory"
 
     def __init__(self, wanted: Mapping[str, Any], *, root: Path = sysfs.ROOT) -> None:
         self._root = root
