@@ -17,6 +17,13 @@ from explorer_agent import sysfs
 
 # A reading of all three channels, bus and shunt, at the chip's reset setting of 1.1 ms a conversion.
 CONVERSION_S = 3 * 2 * 1.1e-3
+STEP_V = 40e-6  # of an INA3221 across its shunt: what its current sensor can tell apart
+# Ohms of that shunt by chip and rail, where the driver does not tell them.
+_SHUNTS = {
+    **{("1-0040", name): 0.005 for name in ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")},
+    **{("1-0040", name): 0.002 for name in ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")},
+    ("1-0041", "VDDQ_VDD2_1V8AO"): 0.002,
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Rail:
     milliamps: Path
     microwatts: Path | None = None
     enable: Path | None = None
+    microohms: Path | None = None
 
     def watts(self) -> float | None:
         """What it draws now; None when there is no reading: no answer, switched off, or gated.
@@ -45,6 +53,13 @@ class Rail:
         if volts is None or amps is None or volts <= 0 or amps < 0:
             return None
         return volts * amps / 1e6
+
+    def step_w(self) -> float | None:
+        """The smallest change it can tell, at the voltage there is now; None where its shunt is not known."""
+        told = sysfs.number(self.microohms) if self.microohms else None
+        ohms = told / 1e6 if told else _SHUNTS.get((self.chip, self.name))
+        volts = sysfs.number(self.millivolts)
+        return STEP_V / ohms * volts / 1e3 if ohms and volts is not None and volts > 0 else None
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ class Total:
     rails: tuple[str, ...]
     means: str
     doubt: str = ""
+    alone: bool = True  # False: only ever beside another, never what a board is left with when a rail is missing
 
     def watts(self, readings: Mapping[str, float | None]) -> float | None:
         """The total; None when one of its rails has no reading."""
@@ -87,7 +103,7 @@ TOTALS = (
     Total("module_input_5v/1", ("POM_5V_IN",), "the module's 5 V input: carrier, fan and USB not included"),
     Total("sum_of_six/1", ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"), "the sum of the module's six rails"),
     Total("sum_all/1", (*_ORIN, "VDDQ_VDD2_1V8AO"), "the sum of the module's four rails", _DOUBT),
-    Total("sum_without_vddq/1", _ORIN, "the sum of three of the module's four rails"),
+    Total("sum_without_vddq/1", _ORIN, "the sum of three of the module's four rails", alone=False),
 )
 
 
@@ -104,9 +120,12 @@ def lags(root: Path = sysfs.ROOT) -> list[Lag]:
 
 
 def totals(found: Sequence[Rail]) -> list[Total]:
-    """The rules that these rails allow, the default first; none for a board whose rails nobody has described."""
+    """The rules that these rails allow, the default first; none for a board whose rails nobody has described, or of
+    which one is not there.
+    """
     names = {rail.name for rail in found}
-    return [total for total in TOTALS if names.issuperset(total.rails)]
+    allowed = [total for total in TOTALS if names.issuperset(total.rails)]
+    return allowed if any(total.alone for total in allowed) else []
 
 
 def _iio(root: Path) -> list[Rail]:
@@ -134,7 +153,8 @@ def _channel(folder: Path, channel: str) -> Rail | None:
     files = folder / f"in{channel}_input", folder / f"curr{channel}_input"
     if label == "NC" or not files[0].exists():
         return None
-    return Rail(label or f"{chip} channel {channel}", chip, *files, enable=folder / f"in{channel}_enable")
+    more = {"enable": folder / f"in{channel}_enable", "microohms": folder / f"shunt{channel}_resistor"}
+    return Rail(label or f"{chip} channel {channel}", chip, *files, **more)
 
 
 def _input(folder: Path) -> Rail:
