@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from explorer.datasets.protocols import Floats, Labels
 from explorer.errors import BadInput, Problem
 from explorer.result import Metric
-
-# Standard normal quantile of a two-sided 95 % interval.
-Z_95 = 1.959964
-
-
-def wilson_interval(hits: float, count: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a proportion; sound for small counts and for proportions of 0 and 1.
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-    """
-    share, square = hits / count, Z_95**2 / count
-    centre = (share + square / 2) / (1 + square)
-    half = Z_95 / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+from explorer.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -83,15 +69,18 @@ class ArrayDataset:
         """The test inputs."""
         return self._test.inputs
 
-    def score(self, outputs: Floats) -> dict[str, Metric]:
-        """Top-1 accuracy of class scores [M, classes, …] with its Wilson interval."""
+    def tallies(self, outputs: Floats) -> dict[str, Tally]:
+        """Which of the test inputs class scores [M, classes, …] get right; each stands for itself."""
         labels = self._test.labels
         if len(outputs) != len(labels):
             raise ValueError(f"{len(outputs)} outputs for {len(labels)} test inputs")
         scores = np.asarray(outputs, dtype=np.float64).reshape(len(labels), -1)
         right = (scores.argmax(axis=1) == labels) & np.isfinite(scores).all(axis=1)
-        hits = int(right.sum())
-        return {"accuracy": Metric(hits / len(labels), *wilson_interval(hits, len(labels)))}
+        return {"accuracy": Tally("share", right[:, None].astype(np.float64), np.ones((len(labels), 1)))}
+
+    def score(self, outputs: Floats) -> dict[str, Metric]:
+        """Top-1 accuracy of class scores [M, classes, …] with its Wilson interval."""
+        return {name: tally.metric() for name, tally in self.tallies(outputs).items()}
 
     def fingerprint(self) -> str:
         """sha256 of the four arrays."""

@@ -27,6 +27,7 @@ from explorer.datasets.protocol import Walk
 from explorer.datasets.protocols import Floats, Labels
 from explorer.errors import BadInput, Problem
 from explorer.result import Metric
+from explorer.tally import Tally
 
 TRAIN_SUBJECTS = tuple(subject for subject in range(1, 75) if subject != 5)
 TEST_SUBJECTS = tuple(range(75, 125))
@@ -126,6 +127,10 @@ class CasiaB:
     def evaluation(self) -> Floats:
         """All test inputs, in the order of `walks`."""
         return np.stack([self._test.even(index) for index in range(len(self._test.walks))])
+
+    def tallies(self, outputs: Floats) -> dict[str, Tally]:
+        """What `score` counts, subject by subject."""
+        return protocol.tallies(outputs, self.walks)
 
     def score(self, outputs: Floats) -> dict[str, Metric]:
         """Rank-1 by the gait protocol: gallery nm-01…04; probes nm-05…06, bg, cl."""

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.datasets.arrays import wilson_interval
 from explorer.datasets.protocols import Floats
 from explorer.result import Metric
+from explorer.tally import Tally
 
 GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
 PROBES = {"": ("nm-05", "nm-06"), "_bg": ("bg-01", "bg-02"), "_cl": ("cl-01", "cl-02")}
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True, order=True)
@@ -54,8 +53,8 @@ class Rank1:
         """Rank-1 by [probe view, gallery view]; NaN where nothing could be tried."""
         return _share(self.hits.sum(axis=0), self.tries.sum(axis=0))
 
-    def mean(self, *, identical: bool) -> Metric | None:
-        """Mean over view pairs with its 95 % interval; None when no pair could be tried.
+    def tally(self, *, identical: bool) -> Tally | None:
+        """Counts by subject and view pair, of the subjects that were tried; None when no pair could be tried.
 
         Args:
             identical: count the pairs of a view with itself too.
@@ -63,10 +62,7 @@ class Rank1:
         pairs = np.ones((len(self.views),) * 2, bool) if identical else ~np.eye(len(self.views), dtype=bool)
         hits, tries = self.hits[:, pairs], self.tries[:, pairs]
         tested = tries.sum(axis=1) > 0
-        if not tested.any():
-            return None
-        value = float(np.nanmean(_share(hits.sum(axis=0), tries.sum(axis=0))))
-        return Metric(value, *_interval(hits[tested], tries[tested]))
+        return Tally("share", hits[tested], tries[tested]) if tested.any() else None
 
 
 def rank1(
@@ -104,9 +100,9 @@ def rank1(
     return Rank1(views, hits, tries)
 
 
-def score(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Metric]:
-    """The protocol's metrics: ``accuracy`` (nm, identical view excluded), ``accuracy_bg``, ``accuracy_cl``, each also
-    ``…_identical``.
+def tallies(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Tally]:
+    """What the protocol's metrics are counted from: ``accuracy`` (nm, identical view excluded), ``accuracy_bg``,
+    ``accuracy_cl``, each also ``…_identical``.
 
     With a single view there is no pair of different views; ``accuracy`` then is the rank-1 within that view.
 
@@ -116,12 +112,17 @@ def score(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Metric]:
     if len(embeddings) != len(walks):
         raise ValueError(f"{len(embeddings)} embeddings for {len(walks)} sequences")
     several = len({walk.view for walk in walks}) > 1
-    metrics: dict[str, Metric | None] = {}
+    counts: dict[str, Tally | None] = {}
     for suffix, probes in PROBES.items():
         counted = rank1(embeddings, walks, probes=probes)
-        metrics[f"accuracy{suffix}"] = counted.mean(identical=not several)
-        metrics[f"accuracy{suffix}_identical"] = counted.mean(identical=True)
-    return {name: metric for name, metric in metrics.items() if metric is not None}
+        counts[f"accuracy{suffix}"] = counted.tally(identical=not several)
+        counts[f"accuracy{suffix}_identical"] = counted.tally(identical=True)
+    return {name: tally for name, tally in counts.items() if tally is not None}
+
+
+def score(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Metric]:
+    """The protocol's metrics, each with its interval over subjects; raises as `tallies` does."""
+    return {name: tally.metric() for name, tally in tallies(embeddings, walks).items()}
 
 
 def _nearest(probes: Floats, gallery: Floats) -> NDArray[np.int64]:
@@ -132,17 +133,3 @@ def _nearest(probes: Floats, gallery: Floats) -> NDArray[np.int64]:
 
 def _share(hits: NDArray[np.float64], tries: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(hits, tries, out=np.full_like(hits, np.nan), where=tries > 0)
-
-
-def _interval(hits: NDArray[np.float64], tries: NDArray[np.float64]) -> tuple[float, float]:
-    """Percentile bootstrap over subjects of the mean over pairs; `hits` and `tries` are [subject, pair].
-
-    Where all subjects are alike resampling sees no spread; then Wilson's interval on the number of subjects stands in.
-    """
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(len(hits), np.full(len(hits), 1 / len(hits)), size=RESAMPLES).astype(np.float64)
-    means = np.nanmean(_share(weights @ hits, weights @ tries), axis=1)
-    low, high = (float(edge) for edge in np.quantile(means, (0.025, 0.975)))
-    if high - low < 1e-9:
-        return wilson_interval(low * len(hits), len(hits))
-    return low, high

@@ -4,6 +4,9 @@ training()      random access to the training split, for training, pruning and f
 calibration(n)  fixed inputs of the training split, from which a quantiser learns its ranges
 evaluation()    fixed test inputs: they are sent to the device, which returns its outputs
 score(outputs)  what those outputs are worth, by the dataset's own protocol
+
+tallies(outputs) is welcome and not owed: the counts behind the scores, by which two networks are compared answer by
+answer (`Tallying`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.result import Metric
+from explorer.tally import Tally
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -69,4 +73,13 @@ class Dataset(Protocol):
 
     def fingerprint(self) -> str:
         """A text that changes whenever the data change."""
+        ...
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """A dataset that also says what its scores are counted from."""
+
+    def tallies(self, outputs: Floats) -> dict[str, Tally]:
+        """Counts by metric; a metric that has them is their `Tally.metric`, as `score` returns it."""
         ...

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from explorer.datasets.protocols import Dataset
+from explorer.datasets.protocols import Dataset, Tallying
+from explorer.tally import Tally
 
 
 class DatasetContract:
@@ -65,6 +66,13 @@ class DatasetContract:
 
     def test_scoring_is_deterministic(self, dataset: Dataset, outputs: NDArray[np.float32]) -> None:
         assert dataset.score(outputs) == dataset.score(outputs)
+
+    def test_what_is_counted_is_what_is_scored(self, dataset: Dataset, outputs: NDArray[np.float32]) -> None:
+        if not isinstance(dataset, Tallying):
+            return  # counts are welcome and not owed
+        scores = dataset.score(outputs)
+        for name, tally in dataset.tallies(outputs).items():
+            assert Tally.from_json(tally.to_json()).metric() == scores[name]
 
     def test_the_fingerprint_stays(self, dataset: Dataset) -> None:
         assert dataset.fingerprint()

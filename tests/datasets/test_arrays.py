@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from explorer.datasets.arrays import ArrayDataset, spread, wilson_interval
+from explorer.datasets.arrays import ArrayDataset, spread
 from explorer.datasets.protocols import Dataset, Samples
 from explorer.errors import BadInput
+from explorer.tally import wilson_interval
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from explorer.datasets.walkers.camera import VIEWS
 from explorer.datasets.walkers.film import GENERATOR, TEST, TRAIN, film
 from explorer.datasets.walkers.options import Modality, Options, check
 from explorer.result import Metric
+from explorer.tally import Tally
 
 # Pixels. The published augmentation goes up to 5; a small network in a short training copes with less.
 SHIFT = 2
@@ -114,11 +115,15 @@ class Walkers:
         """All test inputs, in the order of `walks`."""
         return as_inputs(self._stored(TEST), self.options.modality)
 
-    def score(self, outputs: Floats) -> dict[str, Metric]:
-        """Rank-1 by the gait protocol; flow embeddings are scaled to unit length first, as published for the
-        flow networks.
+    def tallies(self, outputs: Floats) -> dict[str, Tally]:
+        """What `score` counts, subject by subject; flow embeddings are scaled to unit length first, as published for
+        the flow networks.
         """
-        return protocol.score(unit(outputs) if self.options.modality == "flow" else outputs, self.walks)
+        return protocol.tallies(unit(outputs) if self.options.modality == "flow" else outputs, self.walks)
+
+    def score(self, outputs: Floats) -> dict[str, Metric]:
+        """Rank-1 by the gait protocol."""
+        return {name: tally.metric() for name, tally in self.tallies(outputs).items()}
 
     def fingerprint(self) -> str:
         """The options and the generator's version, in short."""
