@@ -14,10 +14,7 @@ import pytest
 from explorer_agent import board
 from explorer_agent.measuring import stats
 from explorer_agent.measuring.measure import measure, run_windows, warm_up
-from explorer_agent.messages import AgentError, Plan
-from explorer_agent.meters import choose
-from explorer_agent.meters.declared import Declared
-from explorer_agent.meters.rapl import Rapl
+from explorer_agent.messages import Plan
 from explorer_agent.sampling import Sampler
 from explorer_agent.testing import STEADY_W, FakeEngine, MeterContract, SteadyMeter
 
@@ -30,14 +27,6 @@ def silent(_: float) -> None:
 
 class TestSteadyMeter(MeterContract):
     meter = SteadyMeter({})
-
-
-class TestDeclared(MeterContract):
-    meter = Declared({"idle_w": 5, "busy_core_w": 3.5})
-
-
-class TestRaplHere(MeterContract):
-    meter = Rapl({})
 
 
 def test_a_known_latency_comes_out_and_the_windows_hold_every_inference() -> None:
@@ -127,55 +116,6 @@ def test_a_sensor_that_fails_midway_is_told() -> None:
     with Sampler(Broken({}), period_s=0.005) as sampler:
         time.sleep(0.05)
     assert "Input/output error" in sampler.failure
-
-
-def test_rapl_counts_packages_and_unwraps(tmp_path: Path) -> None:
-    zone = tmp_path / "intel-rapl:0"
-    core = tmp_path / "intel-rapl:0:0"
-    for folder, name in ((zone, "package-0"), (core, "core")):
-        folder.mkdir()
-        (folder / "name").write_text(f"{name}\n")
-        (folder / "max_energy_range_uj").write_text("1000000\n")
-        (folder / "energy_uj").write_text("900000\n")
-    meter = Rapl({}, root=tmp_path)
-    assert meter.available() == ""
-    assert meter.rails() == ["package-0"]
-    joules = []
-    for counter in (950_000, 50_000, 60_000):
-        (zone / "energy_uj").write_text(f"{counter}\n")
-        joules += meter.read()
-    assert joules == pytest.approx([0.05, 0.150001, 0.160001])
-
-
-def test_rapl_says_why_not(tmp_path: Path) -> None:
-    assert "no package counter" in Rapl({}, root=tmp_path).available()
-    (tmp_path / "intel-rapl:0").mkdir()
-    (tmp_path / "intel-rapl:0" / "name").write_text("package-0\n")
-    assert "max_energy_range_uj" in Rapl({}, root=tmp_path).available()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        ({"name": "declared", "idle_w": 5, "busy_core_w": 3}, "declared"),
-        ({"name": "auto"}, None),
-        ({}, None),
-        ({"idle_w": 5, "busy_core_w": 3}, "declared"),
-    ],
-)
-def test_choosing_a_meter(wanted: dict[str, object], found: str | None) -> None:
-    if not Rapl({}).available():
-        pytest.skip("this machine has a real meter, which is taken first")
-    meter, why_not = choose(wanted)
-    assert (meter.name if meter else None) == found
-    assert bool(why_not) == (found is None)
-
-
-def test_a_meter_that_is_not_there_is_refused() -> None:
-    with pytest.raises(AgentError, match="unknown meter 'crystal'"):
-        choose({"name": "crystal"})
-    with pytest.raises(AgentError, match="busy_core_w not declared"):
-        choose({"name": "declared", "idle_w": 3})
 
 
 def test_the_board_is_described_from_proc(tmp_path: Path) -> None:
