@@ -13,7 +13,7 @@ import math
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
-from explorer_agent import board, jetson, sysfs
+from explorer_agent import board, clocks, jetson, sysfs
 from explorer_agent.sampling import Probe
 
 NAMES = (
@@ -29,7 +29,6 @@ NAMES = (
 )
 PERIOD_S = 1.0
 HEAT_EVENTS = 3  # a laptop's processor counts one now and then, and nobody could tell
-MOVED = 0.05  # a clock that is lower by this share has left where it was locked; Tegra's counters read 1 % off
 SWAPPED_PAGES = 256  # 1 MB: a job that is being swapped moves hundreds
 GPU_BUSY = 0.1
 
@@ -116,5 +115,5 @@ def _moved(before: State, after: State, seen: Mapping[str, Sequence[float]]) -> 
     if before.get("clocks_free") != []:
         return False
     held: Mapping[str, float] = before.get("clocks_held") or {}
-    low = {name: [number for number in seen[name] if 0 < number < at * (1 - MOVED)] for name, at in held.items()}
+    low = {name: [number for number in seen[name] if 0 < number < at * (1 - clocks.NEAR)] for name, at in held.items()}
     return after.get("clocks_free") != [] or any(low.values())

@@ -6,10 +6,12 @@ Sources: NVIDIA's Jetson Linux developer guides for L4T 32 to 39, and the kernel
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Mapping
 
 from explorer_agent import sysfs
 
@@ -58,10 +60,15 @@ def _module(compatible: list[str]) -> str:
 
 @dataclass(frozen=True)
 class PowerModes:
-    """What nvpmodel offers, by name: ids mean other things on other modules and JetPacks."""
+    """What nvpmodel offers, by name: numbers mean other things on other modules and JetPacks."""
 
-    names: tuple[str, ...]
+    numbers: Mapping[str, int]
     current: str  # "" when it is not told
+    sha256: str  # of the file they are in, whose figures an update may change
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.numbers)
 
 
 def power_modes(root: Path = sysfs.ROOT) -> PowerModes | None:
@@ -69,9 +76,11 @@ def power_modes(root: Path = sysfs.ROOT) -> PowerModes | None:
     conf = sysfs.text(root / "etc/nvpmodel.conf")
     if conf is None:
         return None
-    names = dict(re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", conf, re.MULTILINE))
-    status = re.search(r"pmode:0*(\d+)", sysfs.text(root / "var/lib/nvpmodel/status") or "")
-    return PowerModes(tuple(names.values()), names.get(status.group(1), "") if status else "")
+    found = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", conf, re.MULTILINE)
+    numbers = {name: int(number) for number, name in found}
+    status = re.search(r"pmode:(\d+)", sysfs.text(root / "var/lib/nvpmodel/status") or "")
+    current = next((name for name, number in numbers.items() if status and number == int(status.group(1))), "")
+    return PowerModes(numbers, current, hashlib.sha256(conf.encode("utf-8")).hexdigest())
 
 
 def gpu_load(root: Path = sysfs.ROOT) -> float | None:

@@ -37,7 +37,6 @@ VALUE = re.compile(r"[\w-]{1,32}", re.ASCII)
 STORED_CLOCKS = Path("run/explorer-jetson_clocks.conf")
 PLACES = ("usr/sbin", "usr/bin")  # of nvpmodel, and of jetson_clocks and sudo
 TOOL_S = 60
-AGREED = b"y\n"
 
 
 @dataclass
@@ -80,6 +79,7 @@ class Journal:
         if not self._path.exists():
             return undone
         with self._alone() as turn:
+            os.lseek(turn, 0, os.SEEK_END)  # nobody agrees to anything while undoing
             for line in reversed(self._lines()):
                 if not self._settle(line, undone, own, turn):
                     kept.append(line)
@@ -96,15 +96,30 @@ class Journal:
         except ValueError:
             return False
 
-    def run(self, name: str, *words: str, agree: bool = False) -> None:
-        """Run one of the board's programs to change what has been promised.
+    def forget(self, action: str) -> None:
+        """Take back what this session has promised of a kind: it is meant to last."""
+        with self._alone():
+            lines = self._lines()
+            self._save([line for line in lines if not (self._is_own(line) and checked(line)["do"] == action)])
+
+    def run(self, name: str, *words: str, answer: bytes = b"") -> str:
+        """Run one of the board's programs to change what has been promised, with an `answer` to what it asks; its
+        output.
 
         Raises:
             OSError: see `run`.
         """
         with self._alone() as turn:
-            os.pwrite(turn, AGREED, 0)
-            run(self._root, turn, name, *words, agree=agree)
+            os.ftruncate(turn, 0)
+            os.pwrite(turn, answer, 0)
+            os.lseek(turn, 0, os.SEEK_SET)
+            return run(self._root, turn, name, *words)
+
+    def power_mode(self) -> int:
+        """The number of the board's power mode now; see `power_mode`."""
+        with self._alone() as turn:
+            os.lseek(turn, 0, os.SEEK_END)
+            return power_mode(self._root, turn)
 
     def _settle(self, line: str, undone: Undone, own: bool, turn: int) -> bool:
         """Whether `line` needs no more undoing."""
@@ -221,15 +236,14 @@ def locked(file: int, *, within_s: float) -> bool:
             return True
 
 
-def run(root: Path, turn: int, name: str, *words: str, agree: bool = False) -> str:
+def run(root: Path, turn: int, name: str, *words: str) -> str:
     """Run one of the board's programs as root, by sudo where need be; its output.
 
     Args:
         root: of the board.
-        turn: its stdin, at whose end it stands, unless it is to read that it is `agree`d.
+        turn: its stdin; what stands in it from where it is read is its answer to whatever it is asked.
         name: of the program.
         words: for it.
-        agree: to what it asks.
 
     Raises:
         OSError: it is not there, may not be run, takes longer than TOOL_S, or complains. jetson_clocks ends with 0
@@ -241,15 +255,27 @@ def run(root: Path, turn: int, name: str, *words: str, agree: bool = False) -> s
     argv = [program, *words]
     if os.geteuid() != 0 and tool("sudo", root):
         argv = [tool("sudo", root), "-n", *argv]
-    os.lseek(turn, 0, os.SEEK_SET if agree else os.SEEK_END)
-    pipe, both = subprocess.PIPE, subprocess.STDOUT
+    status, told = _output(name, argv, turn)
+    if status or re.search(r"\berror\b", told, re.IGNORECASE):
+        raise OSError("{} {}: {}".format(name, " ".join(words), told.strip()[-300:] or status))
+    return told
+
+
+def _output(name: str, argv: list[str], stdin: int) -> tuple[int, str]:
+    """Exit status and output of a program, which is left to itself if it takes too long and cannot be ended: one that
+    sudo runs is root's.
+    """
+    process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        done = subprocess.run(argv, stdin=turn, stdout=pipe, stderr=both, text=True, timeout=TOOL_S, check=False)
+        told, _ = process.communicate(timeout=TOOL_S)
     except subprocess.TimeoutExpired as error:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait(1)
+        if process.stdout is not None:
+            process.stdout.close()
         raise OSError(f"{name} takes longer than {TOOL_S} s") from error
-    if done.returncode or re.search(r"\berror\b", done.stdout, re.IGNORECASE):
-        raise OSError("{} {}: {}".format(name, " ".join(words), done.stdout.strip()[-300:] or done.returncode))
-    return done.stdout
+    return process.returncode, told
 
 
 def power_mode(root: Path, turn: int) -> int:
