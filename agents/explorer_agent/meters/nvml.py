@@ -71,6 +71,8 @@ class Nvml:
             self._open()
         except (OSError, AttributeError) as error:  # no such library, or one without the functions
             return _why_not(error)
+        except LookupError as error:
+            return str(error)
         if self._gpus:
             return ""
         deaf = "; ".join(f"{gpu.name}: {gpu.why_not}" for gpu in self._deaf)
@@ -110,13 +112,13 @@ class Nvml:
 
     def _open(self) -> None:
         self._library, self._process = _Library(_load()), os.getpid()
-        found = [self._library.gpu(index) for index in range(self._library.count()) if self._wants(index)]
+        there = range(self._library.count())
+        if self._only is not None and not set(self._only) <= set(there):
+            raise LookupError(f"gpus: {self._only}: NVML finds {', '.join(f'gpu{index}' for index in there) or 'none'}")
+        found = [self._library.gpu(index) for index in (there if self._only is None else self._only)]
         self._gpus = [gpu for gpu in found if not gpu.why_not]
         self._deaf = [gpu for gpu in found if gpu.why_not]
         self.quantity = "J" if all(gpu.counts for gpu in self._gpus) else "W"
-
-    def _wants(self, index: int) -> bool:
-        return self._only is None or index in self._only
 
 
 class _Library:
