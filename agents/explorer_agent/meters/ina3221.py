@@ -24,7 +24,7 @@ class Ina3221:
     name = "ina3221"
     quantity = "W"
     period_s = 0.05  # a read costs 0.55 ms a file on the I²C bus, two files a rail: more than 50 Hz would load it
-    what = "Jetsons: the power sensors on the module (ina3221, ina238), each rail 20 times a second"
+    what = "a Jetson's own power sensors, 20 times a second"
 
     def __init__(self, wanted: Mapping[str, Any], *, root: Path = sysfs.ROOT) -> None:
         self._root = root
@@ -75,13 +75,19 @@ class Ina3221:
         return [names.index(name) for name in total.rails]
 
     def _lag(self, lags: Sequence[Lag]) -> dict[str, Any]:
-        """How the readings smooth, as the slowest chip of the total tells it, or as it was declared; else nothing."""
+        """How the readings smooth, as the slowest chip of the total tells it, or as it was declared; else nothing.
+
+        After "settle_s" of steady power a reading is that power: a mean that is held until the next one is there may
+        reach back twice its length; of a first-order filter's step less than 1 % is left after five time constants.
+        """
         slowest = max(lags, key=lambda lag: lag.seconds or 0.0, default=None)
-        if slowest is None or slowest.seconds is None:
-            return {"lag_s": self._declared_s, "lag_means": "first order, as declared"} if self._declared_s else {}
-        many = slowest.samples is not None and slowest.samples > 1
-        means = f"mean of {slowest.samples} samples" if many else "the newest sample"
-        return {"lag_s": slowest.seconds, "lag_means": means}
+        if slowest is not None and slowest.seconds is not None:
+            many = slowest.samples is not None and slowest.samples > 1
+            means = f"mean of {slowest.samples} samples" if many else "the newest sample"
+            return {"lag_s": slowest.seconds, "lag_means": means, "settle_s": 2 * slowest.seconds}
+        if not self._declared_s:
+            return {}
+        return {"lag_s": self._declared_s, "lag_means": "first order, as declared", "settle_s": 5 * self._declared_s}
 
 
 _NONE = Total("none", (), "no rule for these rails: each is kept for itself", "a rail is unknown or missing")
