@@ -45,6 +45,7 @@ def _options_of_serve(serve: argparse.ArgumentParser) -> None:
         "--room-gb", type=float, default=0.0, metavar="GB", help="the most that is kept; 0: 10, or half of what is free"
     )
     say("--clocks", choices=["leave", "lock"], default="leave", help="whether clocks are locked while measuring")
+    say("--reboot", choices=["never", "allow"], default="never", help="whether a power mode may restart the board")
 
 
 def _serve(given: argparse.Namespace) -> int:
@@ -60,6 +61,7 @@ def _serve(given: argparse.Namespace) -> int:
         room_gb=given.room_gb,
         holder=given.holder,
         clocks=given.clocks,
+        reboot=given.reboot,
         agent_sha=own_sha256(),
     )
     return serve(settings)

@@ -22,7 +22,7 @@ def describe(root: Path = sysfs.ROOT) -> dict[str, Any]:
     """The board as it is built: machine, processor, cores this process may use, memory, and a fingerprint of what an
     engine is bound to; of a Jetson also what `jetson.facts` tells.
     """
-    nvidia = jetson.facts(root)
+    nvidia, modes = jetson.facts(root), jetson.power_modes(root)
     facts = {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -31,6 +31,7 @@ def describe(root: Path = sysfs.ROOT) -> dict[str, Any]:
         "cores": cores(),
         "memory_mb": memory_mb(root).get("MemTotal", 0),
         **nvidia,
+        **({"power_modes_sha256": modes.sha256} if modes else {}),
     }
     bound_to = [facts["machine"], facts["cpu"], facts["cores"], cpu_flags(root), *([nvidia] if nvidia else [])]
     return dict(

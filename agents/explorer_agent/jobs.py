@@ -25,11 +25,12 @@ import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO, Callable, Dict
 
 import explorer_agent
 from explorer_agent import board, disk, family, nursery
 from explorer_agent.messages import BUSY, FAILED, AgentError
+from explorer_agent.readiness import judged
 from explorer_agent.streams import F_SETPIPE_SZ, PIPE_BYTES
 from explorer_agent.wire import Message, ProtocolError, Reader
 
@@ -39,6 +40,8 @@ QUEUE = 1000
 LOG_TAIL = 4000
 LOG_BYTES = 64 << 20
 SPARE_MB = 256  # left to the rest of the board when a job's memory is bounded by what is free
+# Makes the board ready for a command, until told to stop; what is to be said of that in the reply.
+Prepare = Callable[[Dict[str, Any], Callable[[], bool]], Dict[str, Any]]
 # -I keeps the user's environment and folder out of the nursery's imports; the agent's own place is put in front by
 # hand, and is a zip file when the agent was started from one.
 _LAUNCH = """
@@ -70,10 +73,18 @@ class Job:
 class Foreman:
     """Runs jobs one after the other."""
 
-    def __init__(self, chosen: dict[str, list[str]], note: Callable[[Message], None], *, home: Path) -> None:
+    def __init__(
+        self,
+        chosen: dict[str, list[str]],
+        note: Callable[[Message], None],
+        *,
+        home: Path,
+        prepare: Prepare = lambda command, stop: {},
+    ) -> None:
         self._chosen = chosen
         self._note = note
         self._home = home
+        self._prepare = prepare
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._closed = False
@@ -150,6 +161,7 @@ class Foreman:
             return self._running
 
     def _run(self, job: Job) -> None:
+        facts = self._prepare(job.command, lambda: bool(job.ended))
         with tempfile.TemporaryFile(dir=str(self._home)) as log:
             try:
                 with self._begin(job, log) as reply:
@@ -163,7 +175,7 @@ class Foreman:
             raise outcome
         if outcome is None:
             raise self._obituary(job, status, tail)
-        job.finish(outcome[0], outcome[1], tail)
+        job.finish(judged(outcome[0], facts), outcome[1], tail)
 
     def _begin(self, job: Job, log: BinaryIO) -> BinaryIO:
         if not job.ended and not self._nursery.alive():

@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator
 from explorer_agent import board, disk, doctor, meters, plugins, sysfs
 from explorer_agent.blobs import Blobs
 from explorer_agent.clocks import Held
+from explorer_agent.cooling import Cooler
 from explorer_agent.jobs import HEARTBEAT_S, Foreman
 from explorer_agent.messages import (
     FAILED,
@@ -31,6 +32,8 @@ from explorer_agent.messages import (
     Put,
     decode,
 )
+from explorer_agent.modes import Modes
+from explorer_agent.readiness import Readiness
 from explorer_agent.streams import Link
 from explorer_agent.wire import CHUNK, PROTOCOL, Frame, Message, ProtocolError, Reader, Writer
 from explorer_agent.work import Work
@@ -51,6 +54,7 @@ class Settings:
     room_gb: float = 0.0  # 0: see `disk.room_bytes`
     holder: str = ""
     clocks: str = "leave"
+    reboot: str = "never"
     root: Path = sysfs.ROOT  # of the board: another only in tests
     agent_sha: str = ""
 
@@ -65,7 +69,9 @@ class Session:
         self._settings = settings
         self._held = held
         self._blobs = Blobs(settings.home, room_gb=settings.room_gb)
-        self._foreman = Foreman(settings.chosen, self._send, home=settings.home)
+        self._modes = Modes(held, home=settings.home, reboot=settings.reboot, root=settings.root)
+        ready = Readiness(held, self._modes, Cooler(settings.root), link, self._send)
+        self._foreman = Foreman(settings.chosen, self._send, home=settings.home, prepare=ready.prepare)
         self._work = Work(settings.home, self._blobs, self._foreman, say=self._send, gone=lambda: bool(link.why))
         self._requests: dict[str, Callable[[int, Frame], None]] = {
             "has": self._has,
@@ -80,10 +86,11 @@ class Session:
         }
         self._answering: Any = None
         self._work.capabilities = self._capabilities = dict(
-            board.describe(),
+            board.describe(settings.root),
             runtimes=self._foreman.runtimes,
             meters=meters.describe(),
-            power_modes=[],
+            power_modes=list(self._modes.offered),
+            power_mode={"current": self._modes.current(), "lasting": self._modes.lasting},
             clocks=held.report,
             plugins=plugins.LOADED,
             requests=sorted(self._requests),
