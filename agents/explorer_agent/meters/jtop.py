@@ -37,7 +37,7 @@ from explorer_agent import rails, sysfs
 INTERVAL_S = 1.0  # asked for; the first client of the service decides for all of them
 SOCKET = Path("/run/jtop.sock")
 ANSWER_S = 30.0  # importing jetson-stats takes seconds on a small board
-STALE = 3.0  # intervals without anything new, and a second, after which what was told is no reading
+STALE, GRACE_S = 3.0, 1.0  # so many intervals, and a moment, after which what was told is no reading any more
 _PLACES = ("/usr/local/bin", "/usr/bin", "~/.local/bin")
 _PYTHON = re.compile(r"(/\S*python[\d.]*)")
 _LOOK = "see systemctl status jtop"
@@ -79,12 +79,14 @@ class Jtop:
         if not python:
             return "jetson-stats is not installed: sudo pip3 install jetson-stats, then sudo jtop --install-service"
         self.close()
-        self._client = _Client(python)
         try:
+            self._client = _Client(python)
             first = self._client.newest()
         except JtopError as error:
             self.close()
             return str(error)
+        except OSError as error:
+            return f"the Python of jetson-stats cannot be started: {error}"
         self._rails = sorted(first["rails"])
         self._total = first["total"]
         self._supplies = [name for name in self._rails if _is_supply(name, first["rails"][name])]
@@ -115,6 +117,7 @@ class Jtop:
             "estimated": False,
             "version": client.version if client else "",
             "python": client.python if client else "",
+            "interval_s": interval_s,
             "lag_s": interval_s + chips_s,
             "lag_means": f"the service reads every {interval_s:g} s, as its first client asked; its sensors smooth too",
             "client_cpu_s": client.cpu_s() if client else 0.0,
@@ -164,6 +167,7 @@ class _Client:
         self.python = python
         self.version = ""
         self.interval_s = INTERVAL_S
+        self.told = 0  # lines
         self._newest: dict[str, Any] = {}
         self._text = b""
         self._offset_s: float | None = None  # our clock's reading at the service's uptime zero
@@ -180,10 +184,10 @@ class _Client:
         """The newest reading; waits for one where the newest is too old to be one."""
         deadline = time.perf_counter() + ANSWER_S
         self._drain(0.0)
-        while not self._newest or self._age_s() > STALE * self.interval_s + 1.0:
+        while not self._newest or self._age_s() > STALE * self.interval_s + GRACE_S:
             left_s = deadline - time.perf_counter()
             if left_s <= 0:
-                raise JtopError(f"jtop's service has told nothing new for {ANSWER_S:.0f} s: {_LOOK}")
+                raise JtopError(f"jtop's service has told nothing new for {ANSWER_S:g} s: {_LOOK}")
             self._drain(left_s)
         return self._newest
 
@@ -220,6 +224,7 @@ class _Client:
             within_s = 0.0
 
     def _take(self, told: dict[str, Any]) -> None:
+        self.told += 1
         if "error" in told:
             raise JtopError(_in_words(told, self.python))
         self.version = told.get("version", self.version)
