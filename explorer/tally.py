@@ -55,9 +55,7 @@ class Tally:
 
     def value(self) -> float:
         """The score; NaN where nothing was tried."""
-        if self.kind == "rms":
-            return float(np.sqrt(self.top.sum() / self.bottom.sum()))
-        return float(self._shares(np.ones((1, self.clusters)))[0])
+        return float(self.weighted(np.ones((1, self.clusters)))[0])
 
     def metric(self) -> Metric:
         """The score with its 95 % interval: percentile bootstrap over clusters.
@@ -82,13 +80,15 @@ class Tally:
         rng = np.random.default_rng(seed)
         if self.kind == "share":
             chances = np.full(self.clusters, 1 / self.clusters)
-            return self._shares(rng.multinomial(self.clusters, chances, size=count).astype(np.float64))
+            return self.weighted(rng.multinomial(self.clusters, chances, size=count).astype(np.float64))
         drawn = rng.integers(0, self.clusters, (count, self.clusters))
-        top, bottom = self.top.sum(axis=1), self.bottom.sum(axis=1)
-        return np.asarray(np.sqrt(top[drawn].sum(axis=1) / bottom[drawn].sum(axis=1)), np.float64)
+        return _root(self.top.sum(axis=1)[drawn].sum(axis=1), self.bottom.sum(axis=1)[drawn].sum(axis=1))
 
-    def _shares(self, weights: Floats) -> Floats:
-        """The mean share for each row of weights ``[count, cluster]``."""
+    def weighted(self, weights: Floats) -> Floats:
+        """The score ``[count]`` where clusters count as often as a row of `weights` ``[count, cluster]`` says."""
+        if self.kind == "rms":
+            top, bottom = ((weights * part.sum(axis=1)).sum(axis=1) for part in (self.top, self.bottom))
+            return _root(top, bottom)
         top, bottom = weights @ self.top, weights @ self.bottom
         shares = np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
         return np.asarray(np.nanmean(shares, axis=1), np.float64)
@@ -108,6 +108,10 @@ class Tally:
         if data["kind"] not in ("share", "rms") or top.ndim != 2 or top.shape != bottom.shape:
             raise ValueError(f"not a tally: {data['kind']!r}, {list(top.shape)} and {list(bottom.shape)}")
         return cls(data["kind"], top, bottom)
+
+
+def _root(top: Floats, bottom: Floats) -> Floats:
+    return np.asarray(np.sqrt(top / bottom), np.float64)
 
 
 def wilson_interval(hits: float, count: int) -> tuple[float, float]:
