@@ -7,10 +7,11 @@ not be passed over in silence.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Iterator, Mapping, TypeVar
+from typing import Any, Iterator, Mapping, Sequence, TypeVar
 
 from explorer_agent.wire import ProtocolError
 
@@ -109,7 +110,14 @@ def _objections(deployment: Deployment, runtime: Mapping[str, Any], capabilities
     if deployment.streams > runtime["streams_max"]:
         yield f"{deployment.streams} streams asked for, {name} is measured with at most {runtime['streams_max']} here"
     if deployment.power_mode and deployment.power_mode not in modes:
-        yield f"power mode {deployment.power_mode!r}: this board offers {', '.join(modes) or 'none to choose from'}"
+        yield f"power mode {deployment.power_mode!r}: this board offers {_named(deployment.power_mode, modes)}"
+
+
+def _named(wanted: str, modes: Sequence[str]) -> str:
+    """The board's power modes, and which of them may have been meant."""
+    near = difflib.get_close_matches(wanted.upper(), modes, 1, 0.5)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return (", ".join(modes) or "none to choose from") + meant
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,6 @@ class AxisSpec:
     words: tuple[str, ...] = ()
     default: Value | None = None
     later: Mapping[str, str] = field(default_factory=dict)
-    unavailable: str = ""
     open: bool = False
     example: tuple[Value, ...] = ()
 
@@ -49,7 +48,7 @@ class AxisSpec:
             return "a number from 0 up to, but not including, 1"
         if self.kind == "count":
             return f"a whole number, {self.least} or more"
-        return ", ".join(self.words) if self.words else "a word"
+        return ", ".join(self.words) if self.words else "a word without spaces"
 
     def read(self, value: Any, *, own: bool = False) -> Value:
         """`value` as the axis holds it: a ratio is always a float, so that 0 and 0.0 are one candidate.
@@ -75,7 +74,7 @@ class AxisSpec:
             raise NotAValue(f"{value} is not available yet: {self.later[value]}", allowed=self.allowed)
         if own and self.open and isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value):
             return value
-        if not isinstance(value, str) or (self.words and value not in self.words):
+        if not isinstance(value, str) or (self.words and value not in self.words) or not re.fullmatch(r"\S+", value):
             raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
         return value
 
@@ -168,7 +167,13 @@ _ALL = (
     ),
     AxisSpec("batch", "Samples in one inference.", "count", default=1, example=(1, 4, 16)),
     AxisSpec("threads", "CPU threads the runtime may use for one inference.", "count", default=1, example=(1, 2)),
-    AxisSpec("streams", "Inferences in flight at the same time.", "count", default=1, example=(1, 2)),
+    AxisSpec(
+        "streams",
+        "Inferences in flight at the same time; a runtime may be unable to.",
+        "count",
+        default=1,
+        example=(1, 2),
+    ),
     AxisSpec(
         "placement",
         "The unit that executes the network.",
@@ -179,9 +184,8 @@ _ALL = (
     ),
     AxisSpec(
         "power_mode",
-        "The board's power mode, by the board's own name for it.",
+        "The board's power mode, by the board's own name for it (explorer agent check tells them), never by number.",
         "word",
-        unavailable="power modes belong to Jetson boards, which this version cannot reach yet",
         example=("15W", "MAXN"),
     ),
 )

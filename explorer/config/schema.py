@@ -42,7 +42,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _space() -> dict[str, Any]:
-    properties = {name: _axis(spec) for name, spec in AXES.items() if not spec.unavailable}
+    properties = {name: _axis(spec) for name, spec in AXES.items()}
     return {
         "description": "The axes that may vary, each with its values.",
         "type": "object",

@@ -170,6 +170,11 @@ class DeviceOptionsSection(Section):
     clocks: Literal["lock", "leave"] | None = Field(
         default=None, description="Whether the board's clocks are locked while it measures, where that is possible."
     )
+    reboot: Literal["never", "allow"] | None = Field(
+        default=None,
+        description="Whether a power mode that wants it may restart the board, which then stays in that mode; "
+        "never by default.",
+    )
     cache_gb: Positive | None = Field(default=None, description="Room that the agent's files may take on the board.")
     password_env: str | None = Field(
         default=None, description="Name of the environment's variable that holds the password, where no key is used."

@@ -61,9 +61,6 @@ def _free_axis(document: Document, name: str, given: Any, own: bool) -> Axis | N
     if spec is None:
         document.complain("unknown axis", where, seen=repr(name), allowed=known_axes(), hint=nearest(name, list(AXES)))
         return None
-    if spec.unavailable:
-        document.complain(f"{name} is not available yet", where, hint=spec.unavailable)
-        return None
     listed = _listed(document, where, spec, given)
     if listed is None:
         return None
@@ -147,9 +144,6 @@ def _fixed_axes(document: Document, own: bool) -> dict[str, Value]:
 
 def _fixed_axis(document: Document, spec: AxisSpec, given: Any, own: bool) -> Value | None:
     where: Where = (spec.name,)
-    if spec.unavailable:
-        document.complain(f"{spec.name} is not available yet", where, hint=spec.unavailable)
-        return None
     if isinstance(given, (list, dict)):
         hint = "to explore several values, write the axis below space:"
         document.complain(

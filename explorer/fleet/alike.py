@@ -21,6 +21,7 @@ _FACTS = {
     "cores": "cores",
     "l4t": "Jetson Linux (L4T)",
     "power_modes": "power modes",
+    "power_modes_sha256": "settings of the power modes (nvpmodel.conf)",
 }
 # Of two equal boards the kernel keeps a little more of the memory for itself on one than on the other.
 MEMORY_SLACK = 0.05

@@ -150,4 +150,5 @@ def _words(settings: Mapping[str, Any], holder: str) -> list[str]:
     words = [f"{option}={name}" for option, names in lists for name in names]
     given = {"--wait": settings.get("wait_s", WAIT_S), "--linger": LINGER_S, "--holder": holder}
     given |= {"--room-gb": settings.get("cache_gb", ""), "--clocks": settings.get("clocks", "")}
+    given |= {"--reboot": settings.get("reboot", "")}
     return [*words, *(f"{option}={value}" for option, value in given.items() if value != "")]

@@ -46,6 +46,7 @@ OPTIONS: Mapping[str, Kind] = {
     "patience_s": NUMBER,
     "plugins": TEXTS,
     "python": TEXT,
+    "reboot": ("never or allow", lambda value: value in ("never", "allow")),
     "runtimes": TEXTS,
     "wait_s": NUMBER,
 }
