@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,18 @@ def interpreter(version: str) -> str:
 class Talk:
     """The host's end of the wire, with nothing between it and the test."""
 
-    def __init__(self, python: str, bundle: Path, home: Path, *words: str) -> None:
-        arguments = [python, "-I", "-W", "error", str(bundle), "serve", "--home", str(home), *words]
-        self.process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=-1
-        )
+    def __init__(
+        self,
+        python: str,
+        bundle: Path,
+        home: Path,
+        *words: str,
+        through: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        arguments = [*through, python, "-I", "-W", "error", str(bundle), "serve", "--home", str(home), *words]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.out, self.incoming = self.process.stdin, self.process.stdout

@@ -41,6 +41,7 @@ STALE, GRACE_S = 3.0, 1.0  # so many intervals, and a moment, after which what w
 _PLACES = ("/usr/local/bin", "/usr/bin", "~/.local/bin")
 _PYTHON = re.compile(r"(/\S*python[\d.]*)")
 _LOOK = "see systemctl status jtop"
+_GONE = ("Lost connection", "EOFError", "ConnectionResetError", "BrokenPipeError")
 # A piece of what jetson-stats says, or the name of its exception → what it means, and what to do.
 _MEANINGS = (
     ("No module named", "jetson-stats is not installed for {python}: sudo pip3 install jetson-stats"),
@@ -53,7 +54,7 @@ _MEANINGS = (
     ),
     ("Mismatch of Python", "jtop's service runs under another Python than {python}: install jetson-stats for one only"),
     ("Authentication", "jtop's service is not of the jetson-stats that {python} has: install one only, restart jtop"),
-    ("Lost connection", "jtop's service went away: " + _LOOK),
+    *((gone, "jtop's service went away: " + _LOOK) for gone in _GONE),
     ("Error connection", "jtop's service has nothing to tell: " + _LOOK),
     ("Empty", "jtop's service does not answer: " + _LOOK),
 )

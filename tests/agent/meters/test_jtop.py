@@ -142,6 +142,7 @@ def test_a_board_without_sensors_and_a_python_that_is_not_there(meter_of: MeterO
         ("Mismatch of Python versions between library and service", "JtopException", "another Python"),
         ("Authentication with server failed", "JtopException", "install one only"),
         ("Lost connection with server", "JtopException", "went away"),
+        ("[Errno 104] Connection reset by peer", "ConnectionResetError", "went away"),
         ("Error connection", "JtopException", "nothing to tell"),
         ("Empty()", "Empty", "does not answer"),
         ("something new", "ValueError", "ValueError: something new"),
