@@ -20,7 +20,16 @@ import numpy as np
 from explorer.result import Metric
 from explorer.statistics.intervals import around, block_length, t95
 from explorer.statistics.measurement import Floats, Measurement
-from explorer.statistics.readings import Curve, curve, delay_s, lag, settle_s, step_w, total_rails
+from explorer.statistics.readings import (
+    Curve,
+    curve,
+    delay_s,
+    lag,
+    lags_more_than_told,
+    settle_s,
+    step_w,
+    total_rails,
+)
 
 READINGS_MIN = 50  # of a power meter, for an integral worth its name
 LAGS_MIN = 5  # so many lags a measurement must last
@@ -73,7 +82,7 @@ def joules_between(measurement: Measurement, starts: Floats, ends: Floats) -> Fl
     readings = curve(measurement, total_rails(measurement))
     if not (readings.reaches(start, end) and readings.covers(start, end)):
         return None
-    return readings.between(starts, ends) + delay_s(measurement, readings, start, end) * readings.rise(starts, ends)
+    return _undone(measurement, readings, starts, ends)
 
 
 def rail_watts(measurement: Measurement) -> dict[str, float | None]:
@@ -82,8 +91,8 @@ def rail_watts(measurement: Measurement) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for number, name in enumerate(measurement.meter.get("rails", ())):
         readings = curve(measurement, [number])
-        known = readings.covers(start, end)
-        found[name] = _joules(readings, start, end) / (end - start) if known else None
+        joules = _undone(measurement, readings, np.array([start]), np.array([end]))
+        found[name] = float(joules[0]) / (end - start) if readings.covers(start, end) else None
     return found
 
 
@@ -151,10 +160,10 @@ def _metered(measurement: Measurement) -> tuple[Account | None, Doubts]:
         return None, ("rail-missing",)
     starts, ends = measurement.series["window_start_s"][used], measurement.series["window_end_s"][used]
     read = readings.between(starts, ends)
-    joules = read + delay_s(measurement, readings, start, end) * readings.rise(starts, ends)
+    joules = _undone(measurement, readings, starts, ends)
     idle_w, idle_half_w = _idle(measurement, readings, (starts + ends) / 2)
     doubts = [
-        ("power-lags", not long_enough),
+        ("power-lags", not long_enough or lags_more_than_told(measurement, readings)),
         ("few-power-readings", _too_few(readings, start, end)),
         ("no-idle-baseline", idle_w is None),
     ]
@@ -162,6 +171,11 @@ def _metered(measurement: Measurement) -> tuple[Account | None, Doubts]:
         used, joules, read, idle_w, idle_half_w, step_w(measurement, start, end), block_s=2 * lag(measurement)[0]
     )
     return account, tuple(doubt for doubt, raised in doubts if raised)
+
+
+def _undone(measurement: Measurement, readings: Curve, starts: Floats, ends: Floats) -> Floats:
+    """Joules between `starts` and `ends`, without what the sensor's lag made of them."""
+    return readings.between(starts, ends) + delay_s(measurement, readings) * readings.rise(starts, ends)
 
 
 def _used(measurement: Measurement) -> tuple[slice, bool]:
@@ -201,7 +215,7 @@ def _idle(measurement: Measurement, readings: Curve, middles: Floats) -> tuple[F
         start, end = measurement.series.get(name, (0.0, 0.0))
         start = max(float(start), earliest)
         if end - start > IDLE_MIN_S and readings.covers(start, end):
-            watts = _joules(readings, start, end) / (end - start)
+            watts = readings.joules_of(start, end) / (end - start)
             found.append(((start + end) / 2, watts, _half(measurement, readings, start, end)))
     if not found:
         return None, 0.0
@@ -219,10 +233,6 @@ def _half(measurement: Measurement, readings: Curve, start: float, end: float) -
     alike = 1 + int(2 * lag(measurement)[0] / (end - start) * len(inside))
     independent = max(2, len(inside) // max(alike, block_length(inside)))
     return t95(independent - 1) * float(inside.std(ddof=1)) / math.sqrt(independent)
-
-
-def _joules(readings: Curve, start: float, end: float) -> float:
-    return float(readings.between(np.array([start]), np.array([end]))[0])
 
 
 def _seconds(measurement: Measurement) -> Floats:

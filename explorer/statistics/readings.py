@@ -21,6 +21,8 @@ from explorer.statistics.measurement import Floats, Measurement
 
 BRIDGED = 4  # readings that may be missing in a row
 MISSING_MAX = 0.1  # share of the readings that may be missing at all
+# To see a sensor's delay: an idle stretch of so many seconds, that begins so soon, and such a drop.
+SHOWN_MIN_S, PAUSE_MAX_S, DROP_MIN = 0.25, 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,18 @@ class Curve:
     asked: Floats
 
     def between(self, start: Floats, end: Floats) -> Floats:
-        """Joules read between `start` and `end`, which `covers` has found to be covered."""
+        """Joules read between `start` and `end`, which `covers` has to find covered; NaN where nothing was told."""
+        if not len(self.times):
+            return np.full(len(start), np.nan)
         return np.interp(end, self.times, self.joules) - np.interp(start, self.times, self.joules)
+
+    def joules_of(self, start: float, end: float) -> float:
+        """The same for one stretch."""
+        return float(self.between(np.array([start]), np.array([end]))[0])
 
     def rise(self, start: Floats, end: Floats) -> Floats:
         """By how many watts the reading at `end` is above the one at `start`."""
-        if self.watts is None:
+        if self.watts is None or not len(self.times):
             return np.zeros(len(start))
         return np.interp(end, self.times, self.watts) - np.interp(start, self.times, self.watts)
 
@@ -71,6 +79,7 @@ def curve(measurement: Measurement, rails: list[int]) -> Curve:
     times, total = asked[answered], total[answered]
     if measurement.meter["quantity"] == "J":
         return Curve(times, total, None, asked)
+    times, total = _stepped(times, total, work_end(measurement))
     return Curve(times, _trapezoid(times, total), total, asked)
 
 
@@ -80,21 +89,49 @@ def total_rails(measurement: Measurement) -> list[int]:
     return list(meter.get("total", range(len(meter["rails"]))))
 
 
-def delay_s(measurement: Measurement, readings: Curve, start: float, end: float) -> float:
-    """How far the readings lie behind on the average, by what the meter says of its filter; 0 where it does not know.
-
-    Whether a mean is held until the next one, or moves along, is seen from the readings: held, each rail changes once
-    in its length.
-    """
-    lag_s, means = lag(measurement)
-    if readings.watts is None or lag_s <= 0 or not means.startswith(("mean of", "first order")):
+def delay_s(measurement: Measurement, readings: Curve) -> float:
+    """How far the readings lie behind on the average: as the end of the work shows it, else as the meter tells it."""
+    if readings.watts is None:
         return 0.0
-    if means.startswith("first order"):
-        return lag_s
-    inside = (readings.times >= start) & (readings.times <= end)
-    changes = np.count_nonzero(np.diff(readings.watts[inside]))
-    held = 2 * len(total_rails(measurement)) * ((end - start) / lag_s + 1)
-    return lag_s if changes <= min(held, inside.sum() / 2) else lag_s / 2
+    shown = shown_delay_s(measurement, readings)
+    if shown is not None:
+        return shown
+    lag_s, means = lag(measurement)
+    return lag_s if means.startswith(("mean of", "first order")) else 0.0
+
+
+def shown_delay_s(measurement: Measurement, readings: Curve) -> float | None:
+    """The delay that the readings show when the work ends and power drops at once: what they still tell of the work
+    afterwards, over the drop. It is the mean delay of any filter, whatever is told of it. None where there is no idle
+    stretch right behind, or next to no drop.
+    """
+    end, stop = work_end(measurement), float(measurement.series.get("idle_after_s", (0.0, 0.0))[1])
+    if readings.watts is None or stop - end < SHOWN_MIN_S or not readings.covers(end, stop):
+        return None
+    after = max(float(measurement.series["idle_after_s"][0]), stop - (stop - end) / 4)
+    idle_w = readings.joules_of(after, stop) / (stop - after)
+    last_w = float(np.interp(end, readings.times, readings.watts))
+    pause_s = float(measurement.series["idle_after_s"][0]) - end - settle_s(measurement)
+    if last_w - idle_w < DROP_MIN * last_w or pause_s > PAUSE_MAX_S:
+        return None
+    return max(0.0, (readings.joules_of(end, stop) - idle_w * (stop - end)) / (last_w - idle_w))
+
+
+def lags_more_than_told(measurement: Measurement, readings: Curve) -> bool:
+    """Whether the readings fall more slowly at the end of the work than the meter tells, or so slowly that they are
+    not seen to arrive.
+    """
+    shown = shown_delay_s(measurement, readings)
+    if shown is None:
+        return False
+    watched_s = float(measurement.series["idle_after_s"][1]) - work_end(measurement)
+    return shown > max(1.3 * lag(measurement)[0], 0.2 * watched_s)
+
+
+def work_end(measurement: Measurement) -> float:
+    """When the last window, or the last turn of a round, ended."""
+    ends = [measurement.series[name] for name in ("window_end_s", "block_end_s") if name in measurement.series]
+    return max(float(end[-1]) for end in ends if len(end))
 
 
 def lag(measurement: Measurement) -> tuple[float, str]:
@@ -120,6 +157,17 @@ def step_w(measurement: Measurement, start: float, end: float) -> float:
         step = float(steps[rail] or 0.0)
         total = math.hypot(total, step if float(np.nanmax(watts) - np.nanmin(watts)) < 2 * step else 0.0)
     return total
+
+
+def _stepped(times: Floats, watts: Floats, end: float) -> tuple[Floats, Floats]:
+    """The readings, and two more: the last of the work holds until its `end`, from there on the next one does. That is
+    where power drops, not half-way between two readings.
+    """
+    place = int(np.searchsorted(times, end, side="right"))
+    if not 0 < place < len(times):
+        return times, watts
+    edge = [end, np.nextafter(end, np.inf)]
+    return np.insert(times, place, edge), np.insert(watts, place, watts[place - 1 : place + 1])
 
 
 def _trapezoid(times: Floats, watts: Floats) -> Floats:

@@ -17,8 +17,8 @@ from explorer_agent.rails import Lag, Total
 
 
 class Ina3221:
-    """Watts of every rail there is a sensor for. `wanted` may name another "policy" that the rails allow, and "lag_s"
-    for a chip that does not tell how it smooths: the time constant of a first-order filter.
+    """Watts of every rail there is a sensor for. `wanted` may name another "policy" that the rails allow, and "lag_s",
+    where a chip does not tell how it smooths, or something else does: the time constant of a first-order filter.
     """
 
     name = "ina3221"
@@ -75,19 +75,23 @@ class Ina3221:
         return [names.index(name) for name in total.rails]
 
     def _lag(self, lags: Sequence[Lag]) -> dict[str, Any]:
-        """How the readings smooth, as the slowest chip of the total tells it, or as it was declared; else nothing.
+        """How the readings smooth, as it was declared, or as the slowest chip of the total tells it; else nothing.
 
         After "settle_s" of steady power a reading is that power: a mean that is held until the next one is there may
         reach back twice its length; of a first-order filter's step less than 1 % is left after five time constants.
         """
+        if self._declared_s:
+            return {
+                "lag_s": self._declared_s,
+                "lag_means": "first order, as declared",
+                "settle_s": 5 * self._declared_s,
+            }
         slowest = max(lags, key=lambda lag: lag.seconds or 0.0, default=None)
-        if slowest is not None and slowest.seconds is not None:
-            many = slowest.samples is not None and slowest.samples > 1
-            means = f"mean of {slowest.samples} samples" if many else "the newest sample"
-            return {"lag_s": slowest.seconds, "lag_means": means, "settle_s": 2 * slowest.seconds}
-        if not self._declared_s:
+        if slowest is None or slowest.seconds is None:
             return {}
-        return {"lag_s": self._declared_s, "lag_means": "first order, as declared", "settle_s": 5 * self._declared_s}
+        many = slowest.samples is not None and slowest.samples > 1
+        means = f"mean of {slowest.samples} samples" if many else "the newest sample"
+        return {"lag_s": slowest.seconds, "lag_means": means, "settle_s": 2 * slowest.seconds}
 
 
 _NONE = Total("none", (), "no rule for these rails: each is kept for itself", "a rail is unknown or missing")
