@@ -152,6 +152,16 @@ class MeterSection(Section):
         default=None, description="Declared watts of the idle machine, where nothing measures."
     )
     busy_core_w: NotNegative | None = Field(default=None, description="Declared watts that each busy core adds.")
+    policy: str | None = Field(
+        default=None, description="For ina3221: another of the totals that the board's rails allow, such as sum_all/1."
+    )
+    lag_s: NotNegative | None = Field(
+        default=None, description="For ina3221: the time constant of a sensor that does not tell how it smooths."
+    )
+    gpus: list[int] | None = Field(
+        default=None, description="For nvml: these GPUs only, by the numbers that nvidia-smi shows."
+    )
+    python: str | None = Field(default=None, description="For jtop: the Python that jetson-stats is installed for.")
 
 
 class DeviceOptionsSection(Section):
