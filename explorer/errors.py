@@ -95,12 +95,18 @@ class JobFailed(TrialEnding):
 
     Attributes:
         measurement_stands: it failed after a measurement that nothing is wrong with: trying again needs no other one.
+        measured: whatever was measured before it failed; it is kept in the record, which says that it failed.
+        final: trying again has been done already.
     """
 
-    def __init__(self, reason: str, *, log_tail: str = "") -> None:
+    def __init__(
+        self, reason: str, *, log_tail: str = "", measured: Evaluation | None = None, final: bool = False
+    ) -> None:
         super().__init__(reason)
         self.log_tail = log_tail
         self.measurement_stands = False
+        self.measured = measured
+        self.final = final
 
 
 class DeviceLost(TrialEnding):

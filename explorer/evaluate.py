@@ -6,24 +6,28 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
 
+from explorer import plan
 from explorer.config import Experiment
-from explorer.datasets.protocols import Dataset
+from explorer.datasets.protocols import Dataset, Tallying
+from explorer.derivation import Given, Score, derived, raw_of, reference_level, score_json
 from explorer.device import Built, Device
+from explorer.device.parcel import sha256_of_arrays
 from explorer.errors import ExplorerError, Infeasible, JobFailed
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
 from explorer.scale import Scale
 from explorer.space import Candidate
-from explorer.statistics import Measurement, derive
+from explorer.statistics import Measurement
 
 Metrics = dict[str, Metric]
+Reference = tuple[Built, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Bench:
     inputs: NDArray[Any]  # the dataset's evaluation inputs, read once
     scale: Scale = field(default_factory=Scale)  # how the board's numbers are brought to the first board's
     judging: threading.Lock = field(default_factory=threading.Lock)  # the dataset may be the user's: one at a time
+    reference: Reference | None = None  # the engine to measure beside, and how to run it
+    level: Metric | None = None  # what that engine yields where the study's scale was set, ms
+    always_void: bool = False  # the board throttles whatever it is given: its numbers are flagged, not void
+    note: Callable[[str], None] = lambda _: None  # hears what a person should know
 
     def quiet(self) -> AbstractContextManager[None]:
         """Nobody else computes on the measured machine while this lasts."""
@@ -44,7 +52,7 @@ class Bench:
 
 
 @dataclass
-class _Clock:
+class Clock:
     """How long each step took."""
 
     times: dict[str, StageTime] = field(default_factory=dict)
@@ -70,29 +78,21 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
         JobFailed: something broke for a reason that says nothing certain about the candidate.
         DeviceLost: the device went away.
     """
-    clock, deployment = _Clock(dict(network.times)), candidate.deployment
-    built = _build(network, deployment, bench, clock)
-    measurement = _measure(built, deployment, bench, clock, once)
-    metrics, estimated, flags = derive(measurement, batch=int(deployment.get("batch", 1)))
-    metrics, scaled = bench.scale.apply(metrics)
-    metrics |= _sizes(built, network)
-    evaluation = Evaluation(
-        metrics,
-        estimated,
-        stages=clock.times,
-        artifacts=_artifacts(network, built),
-        flags=(*flags, *bench.scale.doubts),
-        scaled=scaled,
-        raw=measurement.raw,
-    )
+    clock, deployment = Clock(dict(network.times)), candidate.deployment
+    built = build(network, deployment, bench, clock)
+    artifacts = {**network.outputs, "onnx": network.sha256, "engine": built.engine}
+    taken = _taken(built, candidate, network, bench, clock, once)
+    evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
     with _measurement_stands():
         with clock.step("infer"):
             outputs = bench.device.infer(built, deployment, bench.inputs)
         with clock.step("score"), bench.judging:
-            metrics |= _score(bench.dataset, outputs)
+            score = _score(bench.dataset, outputs)
+    artifacts |= {"inputs": bench.device.sha256_of(bench.inputs), "outputs": sha256_of_arrays(outputs)}
+    evaluation = taken.evaluation(score, stages=clock.times, artifacts=artifacts)
     _keep(bench.experiment.constraints, evaluation)
-    _complete(bench.experiment, metrics)
+    _complete(bench, evaluation)
     return evaluation
 
 
@@ -102,9 +102,10 @@ def measured(candidate: Candidate, network: Done, bench: Bench) -> Metrics:
     Raises:
         Infeasible, JobFailed, DeviceLost: as for `evaluate`.
     """
-    clock, deployment = _Clock(), candidate.deployment
-    built = _build(network, deployment, bench, clock)
-    return derive(_measure(built, deployment, bench, clock), batch=int(deployment.get("batch", 1)))[0]
+    clock, deployment = Clock(), candidate.deployment
+    built = build(network, deployment, bench, clock)
+    measurement = _measure(built, deployment, replace(bench, reference=None), clock)
+    return derived(measurement, Given(batch=_batch(deployment))).metrics
 
 
 def violations(constraints: tuple[Constraint, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
@@ -122,23 +123,99 @@ def _measurement_stands() -> Iterator[None]:
         raise
 
 
-def _build(network: Done, deployment: dict[str, Any], bench: Bench, clock: _Clock) -> Built:
+def build(network: Done, deployment: Mapping[str, Any], bench: Bench, clock: Clock | None = None) -> Built:
+    """The engine of a network on the bench's board, compiled there or found compiled.
+
+    Raises:
+        Infeasible, JobFailed, DeviceLost: as for `evaluate`.
+    """
     source = bench.pipeline.artifacts.path(network.sha256)
     built = bench.device.build(source, deployment, sha256=network.sha256)
-    clock.times["build"] = StageTime(built.seconds, built.cached)
+    if clock is not None:
+        clock.times["build"] = StageTime(built.seconds, built.cached)
     return built
 
 
-def _measure(built: Built, deployment: dict[str, Any], bench: Bench, clock: _Clock, once: str = "") -> Measurement:
-    plan = bench.experiment.measure.to_json()
+@dataclass(frozen=True)
+class _Taken:
+    """A measurement, and what else its figures follow from."""
+
+    measurement: Measurement
+    given: Given
+
+    def evaluation(
+        self, score: Score | None = None, *, stages: Mapping[str, StageTime], artifacts: Mapping[str, str]
+    ) -> Evaluation:
+        """What is known by now; without a score, what needs none."""
+        known = derived(self.measurement, self.given, score)
+        return Evaluation(
+            known.metrics,
+            known.estimated,
+            stages=dict(stages),
+            artifacts=dict(artifacts),
+            flags=known.flags,
+            scaled=known.scaled,
+            raw=raw_of(self.measurement, self.given),
+            score=None if score is None else score_json(score),
+            reference=reference_level(self.measurement),
+        )
+
+
+def _taken(built: Built, candidate: Candidate, network: Done, bench: Bench, clock: Clock, once: str) -> _Taken:
+    """A measurement that is none (throttled, its clocks moved) is taken once more: cooling down is its first step.
+
+    Raises:
+        JobFailed: it is none again, and this board is not known for it.
+    """
+    for attempt in range(2):
+        name = f"{once}/again" if once and attempt else once
+        taken = _once(built, candidate, network, bench, clock, name)
+        void = derived(taken.measurement, taken.given).void
+        if not void or bench.always_void:
+            return taken
+    words = f"void: {' and '.join(void)}, and so when it was taken once more"
+    raise JobFailed(
+        words, measured=taken.evaluation(stages=clock.times, artifacts={"engine": built.engine}), final=True
+    )
+
+
+def _once(built: Built, candidate: Candidate, network: Done, bench: Bench, clock: Clock, once: str) -> _Taken:
+    """One measurement: beside the reference where there is one and the board can hold both, else alone."""
+    deployment, exact = candidate.deployment, _sizes(built, network)
+    doubts: tuple[str, ...] = ()
+    if bench.reference is not None:
+        try:
+            measurement = _measure(built, deployment, bench, clock, once)
+        except JobFailed as failure:  # of memory mostly: two engines need more than one
+            bench.note(f"{candidate}: measured without the reference beside it: {failure}")
+            measurement = _measure(
+                built, deployment, replace(bench, reference=None), clock, f"{once}/alone" if once else ""
+            )
+            doubts = ("no-reference",)
+    else:
+        measurement = _measure(built, deployment, bench, clock, once)
+    given = Given(_batch(deployment), exact, bench.scale, bench.level, doubts)
+    return _Taken(measurement, given)
+
+
+def _measure(built: Built, deployment: dict[str, Any], bench: Bench, clock: Clock, once: str = "") -> Measurement:
+    beside = () if bench.reference is None else (bench.reference,)
+    asked = plan.of_trial(bench.experiment, beside=bool(beside))
     with clock.step("measure"), bench.quiet():
-        return bench.device.measure(built, deployment, plan, inputs=bench.inputs, once=once)
+        return bench.device.measure(built, deployment, asked, inputs=bench.inputs, once=once, beside=beside)
 
 
-def _score(dataset: Dataset, outputs: Any) -> Metrics:
-    """The dataset's own metrics. It may be the user's code: what goes wrong there fails the trial, not the study."""
+def _batch(deployment: Mapping[str, Any]) -> int:
+    return int(deployment.get("batch", 1))
+
+
+def _score(dataset: Dataset, outputs: Any) -> Score:
+    """What the dataset makes of the outputs; with its counts where it tells them. It may be the user's code: what goes
+    wrong there fails the trial, not the study.
+    """
     try:
-        return dataset.score(outputs)
+        tallies = dataset.tallies(outputs) if isinstance(dataset, Tallying) else {}
+        return {**dataset.score(outputs), **tallies}
     except ExplorerError:
         raise
     except Exception as error:
@@ -146,15 +223,11 @@ def _score(dataset: Dataset, outputs: Any) -> Metrics:
         raise JobFailed(f"the dataset's score failed: {type(error).__name__}: {error}", log_tail=tail) from error
 
 
-def _sizes(built: Built, network: Done) -> Metrics:
+def _sizes(built: Built, network: Done) -> dict[str, float]:
     """What is exact: the engine's size, and the network's parameters and multiply-accumulates where they are known."""
     counts = network.infos.get("export", {})
-    exact = {name: Metric(float(counts[name])) for name in ("params", "macs") if counts.get(name) is not None}
-    return {"model_mb": Metric(built.bytes / 1e6), **exact}
-
-
-def _artifacts(network: Done, built: Built) -> dict[str, str]:
-    return {**network.outputs, "onnx": network.sha256, "engine": built.engine}
+    exact = {name: float(counts[name]) for name in ("params", "macs") if counts.get(name) is not None}
+    return {"model_mb": built.bytes / 1e6, **exact}
 
 
 def _keep(constraints: tuple[Constraint, ...], evaluation: Evaluation) -> None:
@@ -168,16 +241,31 @@ def _keep(constraints: tuple[Constraint, ...], evaluation: Evaluation) -> None:
         raise Infeasible("; ".join(broken), violations=amounts, measured=evaluation)
 
 
-def _complete(experiment: Experiment, metrics: Mapping[str, Metric]) -> None:
+def _complete(bench: Bench, evaluation: Evaluation) -> None:
     """A missing or meaningless objective voids the trial: it is never taken for zero, nor a constraint for kept."""
-    for constraint in experiment.constraints:
+    metrics = evaluation.metrics
+    for constraint in bench.experiment.constraints:
         if constraint.metric not in metrics:
-            raise JobFailed(
-                f"{constraint} cannot be judged: {constraint.metric} was not measured (measure for longer?)"
-            )
-    for objective in experiment.objectives:
+            words = f"{constraint} cannot be judged: {constraint.metric} was not measured"
+            raise JobFailed(f"{words} ({_why_missing(constraint.metric, bench, evaluation)})", measured=evaluation)
+    for objective in bench.experiment.objectives:
         metric = metrics.get(objective.metric)
         if metric is None:
-            raise JobFailed(f"the objective {objective.metric} was not measured")
+            words = f"the objective {objective.metric} was not measured"
+            raise JobFailed(f"{words} ({_why_missing(objective.metric, bench, evaluation)})", measured=evaluation)
         if not math.isfinite(metric.value):
             raise JobFailed(f"the objective {objective.metric} came out as {metric.value}")
+
+
+def _why_missing(metric: str, bench: Bench, evaluation: Evaluation) -> str:
+    """Why a metric is not there, as far as the meter or the measurement tells."""
+    if metric not in plan.METERED:
+        reasons = [flag for flag in evaluation.flags if flag in ("arrival-too-short", "fewer-queries")]
+        return ", ".join(reasons) or "measure for longer?"
+    header = (evaluation.raw or {}).get("header", {})
+    said = [str(header.get(name) or "") for name in ("sampler_failure", "meter_failure")]
+    said += [flag for flag in evaluation.flags if flag in ("meter-failed", "rail-missing", "no-idle-baseline")]
+    if "no-meter" in evaluation.flags:
+        meters = bench.device.capabilities.get("meters", {})
+        said += ["no-meter", *(f"{name}: {facts['why_not']}" for name, facts in meters.items() if facts["why_not"])]
+    return "; ".join(filter(None, said)) or "the meter told nothing of it"

@@ -80,6 +80,12 @@ class Progress:
         board = f"{self._boards.get(record.device, record.device):<{widest}}  " if self._boards else ""
         self._say(f"{count}  {board}{_values(record.params)} → {self._outcome(record)}{eta}")
 
+    def racing(self, *, undecided: int) -> None:
+        """Say that undecided candidates are measured again."""
+        told = f"racing: {undecided} undecided"
+        self._bar.update(self._task, description=told)
+        self._say(told)
+
     def note(self, text: str) -> None:
         """Something out of the ordinary."""
         for line in text.splitlines():

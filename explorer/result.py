@@ -97,9 +97,10 @@ class Evaluation:
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
     # metric → by what it was multiplied to bring one board's numbers to the scale of the study's first board
     scaled: Mapping[str, float] = field(default_factory=dict)
-    raw: Mapping[str, Any] | None = field(
-        default=None, repr=False, compare=False
-    )  # the measurement as taken, kept beside
+    # The measurement as taken and what the score was counted from, both as plain JSON and kept beside.
+    raw: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    score: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    reference: Metric | None = field(default=None, compare=False)  # latency of the reference engine beside it, ms
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,11 @@
         study.json          what is explored and with what; written once
         trials.jsonl        one record a line: the truth
         begun.jsonl         the number and the candidate of every trial that a board was asked for
-        boards.jsonl        of a fleet: what the common reference engine yielded on each board, whenever it was measured
+        boards.jsonl        what the reference engine yielded on a board: when it joined a fleet, and beside each trial
+        races.jsonl         one race a line: what undecided candidates yielded, measured against each other
         raw/0007.json.gz    the raw measurement of trial 7; written before its record
+        raw/0007.score.json.gz      the counts behind its scores
+        raw/race-0001.json.gz       the raw measurement of race 1; written before its line
 
 A line counts once its newline is on the disk. Whatever follows the last newline is the torn tail of a write that was
 killed: readers pass over it, and the next writer cuts it off.
@@ -18,20 +21,23 @@ import fcntl
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from explorer.errors import BadInput, Problem
 from explorer.result import Objective, Record
+from explorer.tally import Tally
 
 # The format of study.json. 1: first.
 STUDY_FORMAT = 1
 STUDY, TRIALS, RAW, LOCK = "study.json", "trials.jsonl", "raw", ".lock"
-BEGUN, BOARDS = "begun.jsonl", "boards.jsonl"
+BEGUN, BOARDS, RACES = "begun.jsonl", "boards.jsonl", "races.jsonl"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,33 @@ class StudyData:
     @property
     def name(self) -> str:
         return str(self.study["study"])
+
+    @cached_property
+    def races(self) -> tuple[dict[str, Any], ...]:
+        """What `Store.append_race` has written, the oldest first."""
+        return tuple(_whole_objects(self.folder / RACES))
+
+    @cached_property
+    def boards(self) -> tuple[dict[str, Any], ...]:
+        """What `Store.append_board` has written, the oldest first."""
+        return tuple(_whole_objects(self.folder / BOARDS))
+
+    def tallies(self, number: int) -> dict[str, Tally]:
+        """The counts behind the scores of a trial, by metric; those that were kept."""
+        score = _read_json(_score_path(self.folder, number)) or {}
+        return {name: Tally.from_json(data) for name, data in score.items() if "kind" in data}
+
+    def score(self, number: int) -> dict[str, Any] | None:
+        """What was kept of a trial's score, as plain JSON; None for nothing."""
+        return _read_json(_score_path(self.folder, number))
+
+    def raw(self, number: int) -> dict[str, Any] | None:
+        """What was kept of a trial's measurement, as plain JSON; None for nothing."""
+        return _read_json(_raw_path(self.folder, number))
+
+    def raw_race(self, number: int) -> dict[str, Any] | None:
+        """What was kept of a race's measurement, as plain JSON; None for nothing."""
+        return _read_json(_race_path(self.folder, number))
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -155,22 +188,41 @@ class Store:
         begun = {line["number"]: line["params"] for line in _whole_objects(self.folder / BEGUN)}
         return {number: begun[number] for number in sorted(begun) if number not in done}
 
+    @property
+    def races(self) -> tuple[dict[str, Any], ...]:
+        """What `append_race` has written, the oldest first."""
+        return tuple(_whole_objects(self.folder / RACES))
+
     def append_board(self, line: Mapping[str, Any]) -> None:
         """Write what a board yielded with the reference engine; it is on the disk when this returns."""
-        with open(self.folder / BOARDS, "ab", opener=_own) as file:
-            file.write(_line(line))
-            file.flush()
-            os.fsync(file.fileno())
+        self._append(BOARDS, line)
 
-    def append(self, record: Record, *, raw: Mapping[str, Any] | None = None) -> None:
-        """Write the record, and its raw measurement before it; both are on the disk when this returns."""
-        if raw is not None:
-            _write_whole(self.folder / RAW / f"{record.number:04d}.json.gz", gzip.compress(_line(raw), mtime=0))
+    def append_race(self, line: Mapping[str, Any], *, raw: Mapping[str, Any]) -> None:
+        """Write what a race came to, and its raw measurement before it; both are on the disk when this returns."""
+        _write_packed(_race_path(self.folder, int(line["race"])), raw)
+        self._append(RACES, line)
+
+    def append(self, record: Record) -> None:
+        """Write the record, and before it its raw measurement and what its score was counted from, where it has them;
+        all are on the disk when this returns.
+        """
+        if record.evaluation.raw is not None:
+            _write_packed(_raw_path(self.folder, record.number), record.evaluation.raw)
+        if record.evaluation.score is not None:
+            _write_packed(_score_path(self.folder, record.number), record.evaluation.score)
         os.write(self._trials, _line(record.to_json()))
         os.fsync(self._trials)
 
     def close(self) -> None:
         os.close(self._trials)
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        """One line more, on the disk when this returns; a torn one before it is ended, and passed over by readers."""
+        with open(self.folder / name, "a+b", opener=_own) as file:
+            torn = file.seek(0, os.SEEK_END) > 0 and _last_byte(file) != b"\n"
+            file.write(b"\n" * torn + _line(line))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager
@@ -206,6 +258,37 @@ def _writer(folder: Path) -> Store:
 def _own(path: str, flags: int) -> int:
     """Open a file to be cut or written; never through a symlink, which may lead to a file that is none of a study's."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
+def _last_byte(file: IO[bytes]) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
+def _raw_path(folder: Path, number: int) -> Path:
+    return folder / RAW / f"{number:04d}.json.gz"
+
+
+def _score_path(folder: Path, number: int) -> Path:
+    return folder / RAW / f"{number:04d}.score.json.gz"
+
+
+def _race_path(folder: Path, number: int) -> Path:
+    return folder / RAW / f"race-{number:04d}.json.gz"
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """A packed JSON object; None where there is no such file.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    try:
+        return dict(json.loads(gzip.decompress(path.read_bytes())))
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise BadInput(Problem("cannot read what was measured", file=path, seen=str(error))) from error
 
 
 def set_aside(folder: Path) -> Path | None:
@@ -253,6 +336,10 @@ def _open_whole_lines(path: Path) -> int:
         os.ftruncate(handle, whole)
         os.fsync(handle)
     return handle
+
+
+def _write_packed(path: Path, data: Mapping[str, Any]) -> None:
+    _write_whole(path, gzip.compress(_line(data), mtime=0))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,8 @@ def record(number: int) -> Record:
 def write(folder: Path, count: int) -> None:
     with open_store(folder, STUDY) as store:
         for number in range(count):
-            store.append(record(number), raw={"series": [number]})
+            evaluation = replace(record(number).evaluation, raw={"series": [number]})
+            store.append(replace(record(number), evaluation=evaluation))
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

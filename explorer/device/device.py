@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,6 +94,15 @@ class Device:
         """Bytes of files sent to the device in this session."""
         return self._line.sent_bytes
 
+    @property
+    def can_race(self) -> bool:
+        """Whether several engines can be measured in turns."""
+        return "beside" in self.capabilities.get("measures", ())
+
+    def sha256_of(self, inputs: NDArray[Any]) -> str:
+        """The name under which the device knows `inputs`."""
+        return self._inputs(inputs).sha256
+
     def check(self, deployment: Mapping[str, Any]) -> None:
         """Refuse what cannot work on this device, before any work.
 
@@ -142,6 +151,7 @@ class Device:
         *,
         inputs: NDArray[Any] | None = None,
         once: str = "",
+        beside: Sequence[tuple[Built, Mapping[str, Any]]] = (),
     ) -> Measurement:
         """Measure an engine.
 
@@ -152,13 +162,20 @@ class Device:
             inputs: samples to run it on [count, …]; seeded random numbers without.
             once: a name for this question. Asked again under the same name, the device answers what it answered
                 before, even if that answer was lost on the way; without, it measures anew.
+            beside: other engines, and how to run them, that take turns with this one in the plan's rounds. Ask
+                `can_race` first: an agent that does not know them would measure without.
 
         Raises:
             Infeasible, JobFailed, DeviceLost: as for `build`.
+            ValueError: there is somebody beside, and this agent cannot.
         """
+        if beside and not self.can_race:
+            raise ValueError(f"{self.name}: its agent measures one engine at a time")
         parcel = None if inputs is None else self._inputs(inputs)
         plan = dict(plan, inputs=parcel.sha256) if parcel is not None else dict(plan)
         words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "plan": plan, "once": once}
+        if beside:
+            words["beside"] = [{"engine": other.engine, "deployment": dict(how)} for other, how in beside]
         return self._ask("measure", parcel, replies.measurement, **words, meter=self._meter, timeout_s=JOB_S)
 
     def infer(

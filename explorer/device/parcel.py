@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,3 +56,12 @@ def of_array(array: NDArray[Any]) -> Parcel:
     with zipfile.ZipFile(buffer, "w") as archive, archive.open("input.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
     return of_bytes(buffer.getvalue())
+
+
+def sha256_of_arrays(arrays: NDArray[Any] | Mapping[str, NDArray[Any]]) -> str:
+    """The sha256 of an array, or of several by name: of their kinds, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()) if isinstance(arrays, Mapping) else [("", arrays)]:
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

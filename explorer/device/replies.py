@@ -28,6 +28,7 @@ LARGEST, SHORTEST_S = 1e15, 1e-9
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # A terminal would obey them, and neither it nor a file takes half a surrogate pair.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_READING = re.compile(r"(meter|state)_\d+", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEADERS: dict[Any, Callable[..., Any]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -79,6 +80,7 @@ def capabilities(hello: Message) -> dict[str, Any]:
     _field(found, "cores", int, "capabilities", least=1)
     _items(_field(found, "power_modes", list, "capabilities"), str, "capabilities.power_modes")
     _items(_field(found, "requests", list, "capabilities", default=[]), str, "capabilities.requests")
+    _items(_field(found, "measures", list, "capabilities", default=[]), str, "capabilities.measures")
     _field(found, "memory_mb", float, "capabilities", default=0, least=0)
     for name, facts in _field(found, "plugins", dict, "capabilities", default={}).items():
         _of_kind(facts, dict, f"capabilities.plugins.{name}")
@@ -164,8 +166,11 @@ def _series(header: Message, body: bytes) -> dict[str, NDArray[np.float64]]:
     _must(len(set(names)) == len(names) > 0, "series of one name, or none")
     _must(sum(counts) * 8 == len(body), f"series of {sum(counts)} numbers in a body of {len(body)} bytes")
     data = np.frombuffer(body, f"{order}f8").astype(np.float64)
-    _must(bool((np.abs(data) <= LARGEST).all()), "a number that is none")  # neither is NaN, with which nothing compares
-    return dict(zip(names, np.split(data, np.cumsum(counts)[:-1]), strict=True))
+    series = dict(zip(names, np.split(data, np.cumsum(counts)[:-1]), strict=True))
+    for name, numbers in series.items():
+        known = ~np.isnan(numbers) if _READING.fullmatch(name) else slice(None)  # NaN: a reading that was not had
+        _must(bool((np.abs(numbers[known]) <= LARGEST).all()), "a number that is none")
+    return series
 
 
 def _power(taken: Measurement) -> None:
@@ -182,7 +187,24 @@ def _power(taken: Measurement) -> None:
     readings = len(series.get("meter_time_s", ()))
     _must(readings >= 2 and len(rails) > 0, "a meter without readings")
     _must(all(len(series.get(rail, ())) == readings for rail in rails), "rails of unequal length")
+    _must(bool((np.diff(series["meter_time_s"]) >= 0).all()), "readings of the meter out of order")
     _must(len(series.get("idle_s", ())) == 2, "idle_s must be two edges")
+    _must(len(series.get("idle_after_s", (0, 0))) == 2, "idle_after_s must be two edges")
+    _told_of_the_meter(meter, len(rails))
+
+
+def _told_of_the_meter(meter: Message, rails: int) -> None:
+    told = meter.get("total")
+    total = _items(told, int, "measure.meter.total") if isinstance(told, list) else []  # older meters: words
+    _must(all(0 <= rail < rails for rail in total) and len(set(total)) == len(total), "a total of rails that are none")
+    for name in ("lag_s", "settle_s"):
+        _must(_field(meter, name, float, "measure.meter", default=0.0, least=0) <= LARGEST, f"{name} is none")
+    _field(meter, "lag_means", str, "measure.meter", default="")
+    steps = _field(meter, "step_w", list, "measure.meter", default=[])
+    _must(len(steps) in (0, rails), "step_w of another number of rails")
+    for step in steps:
+        if step is not None:
+            _must(0 <= _of_kind(step, float, "measure.meter.step_w") <= LARGEST, "step_w is none")
 
 
 def outputs(_: Message, body: bytes, *, count: int) -> dict[str, NDArray[Any]]:

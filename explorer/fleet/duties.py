@@ -8,23 +8,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from explorer import evaluate
+from explorer import evaluate, plan
 from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset
 from explorer.device import Device, connect
-from explorer.errors import BadInput, Infeasible, Problem
+from explorer.errors import BadInput, Infeasible, JobFailed, Problem
 from explorer.evaluate import Bench
 from explorer.fleet.alike import differences
 from explorer.pipeline import Done, Pipeline
-from explorer.result import Evaluation
+from explorer.result import Evaluation, Metric
 from explorer.scale import Metrics, Scale
 from explorer.space import Candidate
+from explorer.statistics import Measurement
 from explorer.transports.boards import who_asks
 
 NOT_BEGUN = -1
@@ -52,6 +53,25 @@ class Turn:
     losses: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Heat:
+    """Candidates on their way to be measured against each other, all on one board.
+
+    Attributes:
+        number: of the race, the first is 1.
+        trials: the entrants' numbers, in the order of `entrants`.
+        entrants: each with its network in the making.
+        rounds: how often each has its turn.
+        block_s: how long a turn lasts.
+    """
+
+    number: int
+    trials: tuple[int, ...]
+    entrants: tuple[tuple[Candidate, Future[Done]], ...]
+    rounds: int
+    block_s: float
+
+
 @dataclass
 class Duties:
     """What all boards of one run share.
@@ -62,7 +82,9 @@ class Duties:
         known: what a board of this study said of itself; the first one that is reached, where it is None.
         created: when the study was begun: with it begins the name of every question, so that a board that has answered
             it, to an earlier run too, does not measure again.
-        plainest: the candidate that all boards measure for comparison, and its network; None where nothing is compared.
+        plainest: the candidate to compare by, and its network; None where nothing can be compared.
+        joining: whether a board measures it alone before anything else, so that boards are compared.
+        levels: what its engine yielded where the scale was set, ms, by power mode; filled by the study's thread.
     """
 
     experiment: Experiment
@@ -73,8 +95,11 @@ class Duties:
     known: Capabilities | None = None
     created: str = ""
     plainest: tuple[Candidate, Future[Done]] | None = None
+    joining: bool = False
+    levels: dict[str, Metric] = field(default_factory=dict)
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
+    _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.inputs = self.dataset.evaluation()
@@ -115,23 +140,78 @@ class Duties:
             DeviceLost: the board went away.
             Infeasible, JobFailed: the reference cannot be had.
         """
-        if self.plainest is None:
+        if self.plainest is None or not self.joining:
             return None
         candidate, network = self.plainest
         return evaluate.measured(candidate, network.result(), self._bench(device, Scale()))
 
-    def evaluate(self, device: Device, turn: Turn, scale: Scale) -> Evaluation:
+    def evaluate(self, device: Device, turn: Turn, scale: Scale, *, always_void: bool = False) -> Evaluation:
         """See a turn through.
+
+        Args:
+            device: the board.
+            turn: the candidate.
+            scale: how the board's metrics are brought to the first board's.
+            always_void: the board throttles whatever it is given: its numbers are flagged, not void.
 
         Raises:
             Infeasible, JobFailed, DeviceLost: its endings.
         """
         assert turn.network is not None  # a refused candidate is never handed to a board
         once = f"{self.created}/{turn.number}/{turn.measurement}"
-        return evaluate.evaluate(turn.candidate, turn.network.result(), self._bench(device, scale), once=once)
+        bench = replace(self._bench(device, scale), always_void=always_void)
+        if self._with_reference(turn):
+            bench = self._beside(bench, turn.candidate)
+        return evaluate.evaluate(turn.candidate, turn.network.result(), bench, once=once)
+
+    def race(self, device: Device, heat: Heat) -> Measurement:
+        """Measure the entrants of a heat against each other.
+
+        Raises:
+            Infeasible, JobFailed, DeviceLost: as for `evaluate`.
+        """
+        bench = self._bench(device, Scale())
+        if not device.can_race:
+            raise JobFailed(f"{device.name}: its agent measures one engine at a time")
+        entrants = [(evaluate.build(n.result(), c.deployment, bench), c.deployment) for c, n in heat.entrants]
+        asked = plan.of_race(self.experiment, rounds=heat.rounds, block_s=heat.block_s)
+        once = f"{self.created}/race/{heat.number}"
+        (built, deployment), *beside = entrants
+        with bench.quiet():
+            return device.measure(built, deployment, asked, inputs=self.inputs, once=once, beside=beside)
+
+    def _with_reference(self, turn: Turn) -> bool:
+        """Whether a candidate is measured with the reference beside; the reference itself never is."""
+        measure = self.experiment.measure
+        if self.plainest is None or not measure.reference_every or turn.number % measure.reference_every:
+            return False
+        plain = self.plainest[0]
+        return turn.candidate.compression != plain.compression or _but_mode(turn.candidate) != _but_mode(plain)
+
+    def _beside(self, bench: Bench, candidate: Candidate) -> Bench:
+        """The bench with the reference engine on it, in the power mode of the candidate; where it cannot be had, that
+        is said once, and whatever is measured without is flagged.
+        """
+        assert self.plainest is not None
+        device, (plain, network) = bench.device, self.plainest
+        why = "" if device.can_race else "its agent measures one engine at a time"
+        mode = str(candidate.deployment.get("power_mode", ""))
+        deployment = {**plain.deployment, **({"power_mode": mode} if mode else {})}
+        try:
+            if not why:
+                built = evaluate.build(network.result(), deployment, bench)
+                return replace(bench, reference=(built, deployment), level=self.levels.get(mode))
+        except (Infeasible, JobFailed) as error:
+            why = str(error)
+        if device.name not in self._told:
+            self._told.add(device.name)
+            self.note(f"{device.name}: measured without the reference engine beside: {why}")
+        return replace(bench, scale=replace(bench.scale, unknown=True))
 
     def _bench(self, device: Device, scale: Scale) -> Bench:
-        return Bench(self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
+        return Bench(
+            self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging, note=self.note
+        )
 
     def _holder(self, spec: str) -> str:
         """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two."""
@@ -148,6 +228,11 @@ class Duties:
             allowed = "a board like the others of this study"
             seen = "\n          ".join(told)
             raise BadInput(Problem(f"{device.name} is another kind of board", seen=seen, allowed=allowed, hint=hint))
+
+
+def _but_mode(candidate: Candidate) -> dict[str, Any]:
+    """How a candidate is run, whatever the power mode."""
+    return {name: value for name, value in candidate.deployment.items() if name != "power_mode"}
 
 
 def runtimes_of(experiment: Experiment) -> list[str]:

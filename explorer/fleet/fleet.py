@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from explorer.device import Device
 from explorer.errors import BadInput, NoDevice, Problem
-from explorer.fleet.duties import Duties, Turn
+from explorer.fleet.duties import Duties, Heat, Turn
 from explorer.fleet.member import Event, Member
 
 # A board that is lost with so many different candidates in a row, or so often in a row at all, is itself at fault; one
@@ -79,8 +79,8 @@ class Fleet:
         for member in self.members:
             member.start(absent=self._absent.get(member.spec, ""))
 
-    def hand(self, turn: Turn) -> None:
-        """Have the board that waits longest evaluate `turn`."""
+    def hand(self, turn: Turn | Heat) -> None:
+        """Have the board that waits longest see `turn` through."""
         self.free.popleft().hand(turn)
 
     def hear(self, *, within_s: float | None = None) -> Event | None:

@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 
 from explorer.device import Device
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
-from explorer.fleet.duties import Duties, Turn
+from explorer.fleet.duties import Duties, Heat, Turn
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Scale
+from explorer.statistics import Measurement
 
 # Seconds to wait before a lost board is tried again; the last for every further time.
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -49,11 +50,22 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A board went away, with a turn or between turns; it is being tried again if it may mend itself."""
+class Raced:
+    """A race has come to an end on a board."""
 
     member: Member
-    turn: Turn | None
+    heat: Heat
+    ending: Measurement | Infeasible | JobFailed
+    started: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A board went away, with a turn or a race or between them; it is being tried again if it may mend itself."""
+
+    member: Member
+    turn: Turn | Heat | None
     loss: DeviceLost
 
 
@@ -79,7 +91,7 @@ class Broke:
     error: BaseException
 
 
-Event = Joined | Finished | Lost | Left | Said | Broke
+Event = Joined | Finished | Raced | Lost | Left | Said | Broke
 
 
 @dataclass(eq=False)
@@ -90,6 +102,9 @@ class Member:
         spec: what it is reached by, and its name in records.
         patience_s: how long it is tried again after it was lost.
         scale: how its metrics are brought to the first board's; set by the study's thread before it is handed a turn.
+        always_void: it throttles whatever it is given; set by the study's thread.
+        mode: the power mode of its last turn; None before the first.
+        streak: how many turns in a row it has had in that mode.
     """
 
     spec: str
@@ -98,7 +113,10 @@ class Member:
     patience_s: float
     device: Device | None = None  # the latest connection; a lost one still knows what the board can do
     scale: Scale = field(default_factory=Scale)
-    _turns: queue.SimpleQueue[Turn | None] = field(default_factory=queue.SimpleQueue)
+    always_void: bool = False
+    mode: str | None = None
+    streak: int = 0
+    _turns: queue.SimpleQueue[Turn | Heat | None] = field(default_factory=queue.SimpleQueue)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -107,8 +125,8 @@ class Member:
         self._thread = threading.Thread(target=self._live, args=(absent,), name=f"board {self.spec}", daemon=True)
         self._thread.start()
 
-    def hand(self, turn: Turn) -> None:
-        """Have the board evaluate `turn`; it must have none under way."""
+    def hand(self, turn: Turn | Heat) -> None:
+        """Have the board see `turn` through; it must have none under way."""
         self._turns.put(turn)
 
     def dismiss(self) -> None:
@@ -172,7 +190,7 @@ class Member:
         try:
             self._report(Joined(self, self._reference(), after_s))
             while (turn := self._turns.get()) is not None:
-                self._report(self._finished(turn))
+                self._report(self._raced(turn) if isinstance(turn, Heat) else self._finished(turn))
         except DeviceLost as loss:
             self._report(Lost(self, turn, loss))
             if not loss.mends_itself:  # the study's thread will dismiss us: there is nothing to try again
@@ -193,10 +211,20 @@ class Member:
         started, clock = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
         ending: Evaluation | Infeasible | JobFailed
         try:
-            ending = self.duties.evaluate(self.device, turn, self.scale)
+            ending = self.duties.evaluate(self.device, turn, self.scale, always_void=self.always_void)
         except (Infeasible, JobFailed) as verdict:
             ending = verdict
         return Finished(self, turn, ending, started, time.monotonic() - clock)
+
+    def _raced(self, heat: Heat) -> Raced:
+        assert self.device is not None
+        started, clock = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
+        ending: Measurement | Infeasible | JobFailed
+        try:
+            ending = self.duties.race(self.device, heat)
+        except (Infeasible, JobFailed) as verdict:
+            ending = verdict
+        return Raced(self, heat, ending, started, time.monotonic() - clock)
 
     def _report(self, event: Event) -> None:
         """Tell the study's thread, unless it has closed this board: then nobody listens any more."""

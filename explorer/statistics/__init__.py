@@ -7,8 +7,10 @@ raw series               └── power        watts and joules
 from explorer.statistics.derive import TAILS, derive
 from explorer.statistics.intervals import around, block_length, mean_interval, quantile_interval, t95
 from explorer.statistics.measurement import Floats, Measurement
+from explorer.statistics.power import READINGS_MIN
 
 __all__ = [
+    "READINGS_MIN",
     "TAILS",
     "Floats",
     "Measurement",

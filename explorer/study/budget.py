@@ -1,23 +1,33 @@
-"""How much of a study is left to do: candidates, and time in which boards were at work, over all of its runs."""
+"""How much of a study is left to do: candidates, and time in which boards were at work, over all of its runs.
+
+The last part of a limit of time is kept for measuring undecided candidates again.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from explorer.config import Experiment
 from explorer.result import Record
+
+KEPT_MOST = 0.2  # of a limit of time may be kept for races
 
 
 class Budget:
     """What one run may spend, begun now; `before` is what earlier runs of the study have done."""
 
-    def __init__(self, experiment: Experiment, before: tuple[Record, ...]) -> None:
+    def __init__(
+        self, experiment: Experiment, before: tuple[Record, ...], races: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self._limits = experiment.search
         self._size = experiment.space.size
         self._before = len(before)
-        self._spent_before_s = spent_s(before)
+        self._spent_before_s = spent_s(before, races)
         self._started = time.monotonic()
+        self._kept_s = 0.0
         self.done = len(before)
 
     @property
@@ -31,10 +41,20 @@ class Budget:
     def out_of_time(self) -> bool:
         return self.left_s == 0.0
 
+    @property
+    def closing(self) -> bool:
+        """No candidate may be begun any more: what is left of the time is kept for races."""
+        return self.left_s is not None and self.left_s <= self._kept_s
+
+    def keep(self, seconds: float) -> None:
+        """Keep so much of a limit of time for races; no more than a share of it."""
+        if self._limits.seconds is not None:
+            self._kept_s = min(seconds, KEPT_MOST * self._limits.seconds)
+
     def allows(self, under_way: int) -> bool:
         """Whether another candidate may be begun beside so many that are under way."""
         enough = self._limits.trials is not None and self.done + under_way >= self._limits.trials
-        return not enough and not self.out_of_time
+        return not enough and not self.closing
 
     def planned(self, untried: int) -> int:
         """How many candidates the study will have tried in the end, with so many that nobody has tried yet."""
@@ -54,9 +74,11 @@ class Budget:
         return f"the budget of {self._limits.trials} trials is spent" if spent else ""
 
 
-def spent_s(records: tuple[Record, ...]) -> float:
+def spent_s(records: tuple[Record, ...], races: Sequence[Mapping[str, Any]] = ()) -> float:
     """Seconds in which at least one board was at work: what boards did at the same time counts once."""
-    spans = sorted((datetime.fromisoformat(record.started).timestamp(), record.seconds) for record in records)
+    done = [(record.started, record.seconds) for record in records]
+    done += [(str(race["started"]), float(race["seconds"])) for race in races]
+    spans = sorted((datetime.fromisoformat(started).timestamp(), seconds) for started, seconds in done)
     total, until = 0.0, float("-inf")
     for begin, seconds in spans:
         total += max(0.0, begin + seconds - max(begin, until))

@@ -1,7 +1,7 @@
 """The loop of a study: ask ahead, hand out, hear, store, tell; in one thread, whatever the number of boards.
 
-    ask ──► queue ──► a free board ──► Finished ──► store ──► tell ──► ask …
-              ▲                           │
+    ask ──► queue ──► a free board ──► Finished ──► store ──► tell ──► ask …      nothing to ask ──► races ──► done
+              ▲                           │                                      (explorer.study.race)
               └── in front ── Lost, or a job that failed for the first time
 
 The record is on the disk before the sampler hears of it. A candidate is begun once its number is on the disk: a run
@@ -11,28 +11,29 @@ answers from memory.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from explorer.compression import Compression
 from explorer.config import Experiment
 from explorer.errors import DeviceLost, Infeasible, JobFailed
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
-from explorer.fleet.duties import NOT_BEGUN, Turn
+from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
-from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Said
+from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
 from explorer.pipeline import Done, Pipeline
-from explorer.result import Evaluation, Metric, Record
-from explorer.scale import Metrics, Scale, scale_of
+from explorer.result import Evaluation, Record
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
+from explorer.statistics import Measurement
 from explorer.store import Store
 from explorer.study.budget import Budget
+from explorer.study.control import Control
+from explorer.study.order import Waiting, modes_of
+from explorer.study.race import Racing, result_of, share_s
 
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
 # and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
@@ -52,6 +53,9 @@ class Watcher(Protocol):
     def recorded(self, record: Record, *, done: int, planned: int, eta_s: float) -> None:
         """A record is on the disk."""
 
+    def racing(self, *, undecided: int) -> None:
+        """Candidates whose rank is undecided are measured again; so many are undecided at the moment."""
+
     def note(self, text: str) -> None:
         """Something worth a line."""
 
@@ -67,22 +71,26 @@ class Loop:
         *,
         compression: Compression,
         pipeline: Pipeline,
+        control: Control,
         watcher: Watcher,
     ) -> None:
-        self._experiment, self._fleet, self._store = experiment, fleet, store
+        self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._compression, self._pipeline, self._watcher = compression, pipeline, watcher
         plan, before = experiment.search, store.records
         self._search = Search(
             experiment.space, experiment.objectives, sampler=plan.sampler, seed=plan.seed, records=before
         )
-        self._queue: deque[Turn] = deque()
+        self._queue = Waiting(modes_of(experiment))
+        self._racing = Racing(experiment, store.folder)
+        self._heat: Heat | None = None  # the race under way
         self._under_way: set[int] = set()
         self._lost_with: list[tuple[int, str]] = []  # trials with which a board was lost, and at which job; in order
         self._begun = store.unfinished()
         self._next_number = 1 + max([-1, *(record.number for record in before), *self._begun])
-        self._budget = Budget(experiment, before)
+        self._before, self.written = before, list[Record]()
+        self._budget = Budget(experiment, before, store.races)
+        self._keep_time()
         self.planned = self._budget.planned(self._search.left)
-        self.written: list[Record] = []
 
     def plainest(self) -> tuple[Candidate, Future[Done]] | None:
         """The candidate to compare boards by, and its network: dense, fp32, the first values of the axes."""
@@ -100,13 +108,15 @@ class Loop:
         self._fleet.start()
         while True:
             self._ask_ahead()
-            waiting = self._queue and not self._budget.out_of_time
+            waiting = self._queue and not self._budget.closing
             if waiting and self._fleet.free:
-                self._begin(self._next_turn())
-            elif waiting or self._under_way:
+                self._begin(self._queue.take(self._fleet.free[0], alone=len(self._fleet.members) == 1))
+            elif waiting or self._under_way or self._heat is not None:
                 self._hear()
-            else:
-                return self._budget.why_done()
+            elif not self._race():
+                if not self._budget.closing or self._budget.out_of_time:
+                    return self._budget.why_done() + (f"; {self._racing.over}" if self._racing.over else "")
+                self._budget.keep(0.0)  # races need no more of the time: candidates may have it
 
     # Asking
 
@@ -119,7 +129,7 @@ class Loop:
 
     def _ask_ahead(self) -> None:
         """Keep every board busy, and as many networks in the making as the host can compress meanwhile."""
-        ahead = len(self._fleet.members) + WORKERS
+        ahead = len(self._fleet.members) + WORKERS + self._queue.ahead
         while len(self._queue) + len(self._under_way) < ahead and self._may_ask():
             self._ask()
 
@@ -132,7 +142,7 @@ class Loop:
         assert candidate is not None  # _may_ask saw that one is left
         refusal = self._refusal(candidate)
         network = self._prepare(candidate) if refusal is None else None
-        self._queue.append(Turn(candidate, network, refusal, number=number))
+        self._queue.add(Turn(candidate, network, refusal, number=number))
 
     def _refusal(self, candidate: Candidate) -> Infeasible | None:
         try:
@@ -145,13 +155,6 @@ class Loop:
         return self._pipeline.prepare(self._compression.of(candidate))
 
     # Handing out
-
-    def _next_turn(self) -> Turn:
-        """The front of the queue; with several boards the first whose network is made, so that none waits for it."""
-        ready = (turn for turn in self._queue if turn.network is None or turn.network.done())
-        turn = next(ready, self._queue[0]) if len(self._fleet.members) > 1 else self._queue[0]
-        self._queue.remove(turn)
-        return turn
 
     def _begin(self, turn: Turn) -> None:
         if turn.number == NOT_BEGUN:
@@ -166,6 +169,20 @@ class Loop:
         self._under_way.add(turn.number)
         self._fleet.hand(turn)
 
+    def _race(self) -> bool:
+        """Have a free board measure undecided candidates against each other; False when there is no race to be held."""
+        lineup = self._racing.next(self._budget.left_s)
+        if lineup is None:
+            return False
+        self._watcher.racing(undecided=lineup.undecided)
+        self._heat = self._racing.heat(lineup, self._prepare)
+        if self._fleet.free:
+            self._fleet.hand(self._heat)
+        else:
+            self._heat = None
+            self._hear()
+        return True
+
     # Hearing
 
     def _hear(self) -> None:
@@ -178,6 +195,8 @@ class Loop:
         match event:
             case Finished():
                 self._finished(event)
+            case Raced():
+                self._raced(event)
             case Joined():
                 self._joined(event)
             case Lost():
@@ -194,37 +213,42 @@ class Loop:
         turn, ending = event.turn, event.ending
         self._under_way.discard(turn.number)
         self._fleet.finished(event.member)
-        if isinstance(ending, JobFailed) and not turn.attempt:
+        if isinstance(ending, JobFailed) and not turn.attempt and not ending.final:
             self._watcher.note(f"failed, tried once more: {ending}")
             measurement = turn.measurement + (not ending.measurement_stands)
             again = replace(turn, attempt=1, measurement=measurement, network=self._prepare(turn.candidate))
-            self._queue.appendleft(again)
+            self._queue.put_in_front(again)
         else:
-            self._settle(turn, ending, device=event.member.spec, started=event.started, seconds=event.seconds)
+            record = self._settle(turn, ending, device=event.member.spec, started=event.started, seconds=event.seconds)
+            self._control.recorded(event.member, record)
+
+    def _raced(self, event: Raced) -> None:
+        self._heat = None
+        self._fleet.finished(event.member)
+        if isinstance(event.ending, Measurement):
+            line, raw = result_of(
+                event.heat, event.ending, device=event.member.spec, started=event.started, seconds=event.seconds
+            )
+            self._store.append_race(line, raw=raw)
+        elif self._racing.failed(event.heat):
+            self._watcher.note(f"a race failed, trying a smaller one: {in_one_line(str(event.ending))}")
+        else:
+            self._watcher.note(f"no races: {in_one_line(str(event.ending))}")
 
     def _joined(self, event: Joined) -> None:
         member = event.member
         if event.after_s:
             self._watcher.note(f"{member.spec}: back after {event.after_s:.0f} s")
-        if event.reference is not None:
-            self._compare(member, event.reference)
+        self._control.joined(member, event.reference)
         self._fleet.join(member)
 
-    def _compare(self, member: Member, reference: Metrics) -> None:
-        """Keep what the reference engine yielded, and bring the board to the scale of the first."""
-        if not reference:
-            member.scale = Scale(unknown=True)
-            return
-        self._store.append_board(_board_line(member, reference))
-        member.scale = scale_of(reference, first=_first_reference(self._store))
-        if member.scale.ratios:
-            told = ", ".join(f"{name} x {ratio.value:.3f}" for name, ratio in member.scale.ratios.items())
-            self._watcher.note(f"{member.spec}: its reference lies apart; brought to the first board's scale: {told}")
-
-    def _lost(self, member: Member, turn: Turn | None, loss: DeviceLost) -> None:
-        at_fault = self._fleet.lost(member, turn.number if turn else None) or not loss.mends_itself
+    def _lost(self, member: Member, turn: Turn | Heat | None, loss: DeviceLost) -> None:
+        at_fault = self._fleet.lost(member, turn.number if isinstance(turn, Turn) else None) or not loss.mends_itself
         self._watcher.note(in_one_line(str(loss)) + ("; it is given up" if at_fault else "; connecting again"))
-        if turn is not None:
+        if isinstance(turn, Heat):
+            self._heat = None
+            self._racing.failed(turn)  # perhaps so many engines were too much for it
+        elif turn is not None:
             self._under_way.discard(turn.number)
             self._lost_with.append((turn.number, loss.job))
             self._put_back(replace(turn, losses=(*turn.losses, str(loss))), member, innocent=at_fault)
@@ -241,23 +265,29 @@ class Loop:
             words = f"a board was lost with this candidate {times} times, the last time: {turn.losses[-1]}"
             self._settle(turn, JobFailed(words), device=member.spec, started=now, seconds=0.0)
         elif times == 1:
-            self._queue.appendleft(turn)
+            self._queue.put_in_front(turn)
         else:
-            self._queue.append(turn)
+            self._queue.add(turn)
 
     # Recording
 
     def _settle(
         self, turn: Turn, ending: Evaluation | Infeasible | JobFailed, *, device: str, started: str, seconds: float
-    ) -> None:
+    ) -> Record:
         """Write down how a candidate ended; then let the sampler and the watcher know."""
         record = self._record(turn, ending, device=device, started=started, seconds=seconds)
-        self._store.append(record, raw=record.evaluation.raw)
+        self._store.append(record)
         self._budget.done += 1
         self.written.append(record)
         self._search.tell(turn.candidate, record)
         done, eta_s = self._budget.done, self._budget.eta_s(self.planned)
         self._watcher.recorded(record, done=done, planned=self.planned, eta_s=eta_s)
+        self._keep_time()
+        return record
+
+    def _keep_time(self) -> None:
+        """Let candidates leave enough of a limit of time for races."""
+        self._budget.keep(share_s(self._experiment, (*self._before, *self.written)))
 
     def _record(
         self, turn: Turn, ending: Evaluation | Infeasible | JobFailed, *, device: str, started: str, seconds: float
@@ -269,7 +299,8 @@ class Loop:
                 broken = ending.violations
                 return replace(record, state="infeasible", evaluation=measured, constraints=broken, reason=str(ending))
             case JobFailed():
-                return replace(record, state="failed", reason="\n".join(filter(None, [str(ending), ending.log_tail])))
+                reason = "\n".join(filter(None, [str(ending), ending.log_tail]))
+                return replace(record, state="failed", evaluation=ending.measured or Evaluation(), reason=reason)
         kept = violations(self._experiment.constraints, ending.metrics)
         return replace(record, evaluation=ending, constraints=kept)
 
@@ -278,18 +309,3 @@ def in_one_line(text: str) -> str:
     """A message with what the far side had to say behind it, in brackets."""
     first, *more = [line for line in map(str.strip, text.splitlines()) if line] or [""]
     return f"{first} ({'; '.join(more)})" if more else first
-
-
-def _board_line(member: Member, reference: Metrics) -> dict[str, Any]:
-    assert member.device is not None
-    return {
-        "board": member.spec,
-        "fingerprint": member.device.fingerprint,
-        "agent_sha": member.device.agent_sha,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "reference": {name: metric.to_json() for name, metric in reference.items()},
-    }
-
-
-def _first_reference(store: Store) -> Mapping[str, Metric]:
-    return {name: Metric.from_json(metric) for name, metric in store.boards[0]["reference"].items()}

@@ -27,7 +27,9 @@ from explorer.pipeline import Pipeline
 from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
 from explorer.study.budget import Budget
+from explorer.study.control import Control, compares_boards
 from explorer.study.loop import Loop, Watcher, in_one_line
+from explorer.study.race import Racing
 from explorer.transports import specs
 from explorer.transports.boards import boards
 
@@ -61,13 +63,22 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     folder = results / experiment.study
     aside = set_aside(folder) if fresh else None
     _refuse_other(folder, experiment)
-    before = read(folder).records if (folder / STUDY).exists() else ()
-    if reason := Budget(experiment, before).why_done():
+    before, races = ((data := read(folder)).records, data.races) if (folder / STUDY).exists() else ((), ())
+    if reason := _nothing_left(experiment, folder, Budget(experiment, before, races)):
         watcher.begins(experiment, planned=len(before), records=before, note="")  # no device is needed to say so
         return Ending(reason, folder, ())
     note = f"the earlier study was set aside as {aside}" if aside else ""
     with open_store(folder) as store, _pipeline(cache) as pipeline:  # the folder first: no other run may hold it
         return _explore(experiment, store, pipeline, watcher, note=note)
+
+
+def _nothing_left(experiment: Experiment, folder: Path, budget: Budget) -> str:
+    """Why there is neither a candidate to try nor a race to hold; empty when there is."""
+    reason = budget.why_done()
+    racing = Racing(experiment, folder)
+    if not reason or racing.next(budget.left_s) is not None:
+        return ""
+    return reason + (f"; {racing.over}" if racing.over else "")
 
 
 def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: Watcher, *, note: str) -> Ending:
@@ -77,11 +88,15 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
     with _fleet(experiment, duties) as fleet:
         duties.created = store.describe(_described(experiment, fleet.any))["created"]
         compression = Compression(experiment, dataset, artifacts=pipeline.artifacts)
-        loop = Loop(experiment, fleet, store, compression=compression, pipeline=pipeline, watcher=watcher)
+        control = Control(store, duties, watcher.note)
+        loop = Loop(
+            experiment, fleet, store, compression=compression, pipeline=pipeline, control=control, watcher=watcher
+        )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         for absent in fleet.absent:
             watcher.note(f"{in_one_line(absent)}; going on without it, and trying again")
-        if len(experiment.devices) > 1 or store.boards:
+        duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
+        if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
         return Ending(loop.run(), store.folder, tuple(loop.written))
 

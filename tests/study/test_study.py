@@ -72,7 +72,8 @@ def test_the_whole_space_once_and_then_it_is_exhausted(place: Place) -> None:
     assert [r.number for r in place.records] == list(range(8))
     assert len(keys(place.records)) == 8
     assert all(r.state == "complete" and r.metrics["throughput_ips"].value > 0 for r in place.records)
-    assert len(list((ending.folder / "raw").glob("*.json.gz"))) == 8
+    names = {path.name for path in (ending.folder / "raw").iterdir()}
+    assert names >= {f"{n:04d}{kind}.json.gz" for n in range(8) for kind in ("", ".score")}
     assert watching.etas[-1] == 0
     again = place.run()
     assert "exhausted" in again.reason
@@ -88,7 +89,7 @@ def test_a_budget_is_for_the_study_and_not_for_the_run(place: Place) -> None:
 
 
 def test_time_is_a_budget_too(place: Place) -> None:
-    assert place.run(SPACE.replace("seed: 3", "seed: 3, timeout: 1s")).reason == "the time is up"
+    assert place.run(SPACE.replace("seed: 3", "seed: 3, timeout: 1s")).reason.startswith("the time is up")
     assert len(place.records) < 8
 
 

@@ -1,0 +1,136 @@
+"""From what is kept of a trial to its numbers: one pure function, for the trial itself and for whoever checks it later.
+
+    raw/0007.json.gz         series as taken, and what else counts: batch, sizes, the scale      ─┐
+    raw/0007.score.json.gz   the counts behind the scores                                        ─┴─► metrics, flags, …
+
+Nothing else goes in: no clock, no board, no data. So every figure of a record can be derived again, bit for bit, from
+what lies beside it (`explorer report --recompute`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from explorer.result import Metric
+from explorer.scale import Ratio, Scale
+from explorer.statistics import Measurement, derive
+from explorer.tally import Tally
+
+# How figures follow from what is kept. 1: batch, sizes and scale were not kept beside the series. 2: they are.
+DERIVATION = 2
+# A measurement that says one of these is never a number.
+VOID = ("throttled", "clocks-moved")
+# Another processor's last bit must not show.
+DIGITS = 10
+
+Metrics = dict[str, Metric]
+Score = Mapping[str, Tally | Metric]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the figures of a trial follow from beside its series and its score.
+
+    Attributes:
+        batch: samples an inference.
+        exact: sizes and counts: model_mb, params, macs.
+        scale: how the board's numbers are brought to the first board's.
+        level: what the reference engine yields where the study's scale was set, ms; None where nothing is compared.
+        doubts: flags that the measurement itself does not know of.
+    """
+
+    batch: int = 1
+    exact: Mapping[str, float] = field(default_factory=dict)
+    scale: Scale = field(default_factory=Scale)
+    level: Metric | None = None
+    doubts: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": DERIVATION,
+            "batch": self.batch,
+            "exact": dict(self.exact),
+            "scale": {name: [ratio.value, ratio.share] for name, ratio in self.scale.ratios.items()},
+            "scale_unknown": self.scale.unknown,
+            "level": self.level.to_json() if self.level else None,
+            "doubts": list(self.doubts),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Given:
+        """What `to_json` has written.
+
+        Raises:
+            KeyError: a field is missing.
+        """
+        ratios = {name: Ratio(*ratio) for name, ratio in data["scale"].items()}
+        level = Metric.from_json(data["level"]) if data["level"] else None
+        scale = Scale(ratios, unknown=data["scale_unknown"])
+        return cls(data["batch"], data["exact"], scale, level, tuple(data["doubts"]))
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a record says, and why it may be doubted."""
+
+    metrics: Metrics
+    estimated: tuple[str, ...]
+    flags: tuple[str, ...]
+    scaled: Mapping[str, float]
+
+    @property
+    def void(self) -> tuple[str, ...]:
+        """The flags by which this is no measurement at all."""
+        return tuple(flag for flag in self.flags if flag in VOID)
+
+
+def derived(measurement: Measurement, given: Given, score: Score | None = None) -> Derived:
+    """The figures of a trial; without a score, those that need none."""
+    metrics, estimated, flags = derive(measurement, batch=given.batch)
+    metrics, scaled = given.scale.apply(metrics)
+    metrics |= {name: Metric(value) for name, value in given.exact.items()}
+    metrics |= {name: told.metric() if isinstance(told, Tally) else told for name, told in (score or {}).items()}
+    doubts = (*flags, *given.scale.doubts, *given.doubts)
+    return Derived({n: rounded(m) for n, m in metrics.items()}, estimated, tuple(dict.fromkeys(doubts)), scaled)
+
+
+def reference_level(measurement: Measurement) -> Metric | None:
+    """What the reference engine beside yielded, ms; None where there was none."""
+    if len(measurement.header.get("entrants", ())) < 2 or not len(measurement.series.get("block_round", ())):
+        return None
+    from explorer.statistics.blocks import Rounds, level
+
+    return level(Rounds.of(measurement), 1)
+
+
+def rounded(metric: Metric) -> Metric:
+    """To as many digits as every processor agrees on."""
+
+    def short(value: float | None) -> float | None:
+        return None if value is None else float(f"{value:.{DIGITS}g}")
+
+    return Metric(float(f"{metric.value:.{DIGITS}g}"), short(metric.low), short(metric.high))
+
+
+def raw_of(measurement: Measurement, given: Given) -> dict[str, Any]:
+    """What is kept of a measurement, as plain JSON."""
+    return {**measurement.raw, "derivation": given.to_json()}
+
+
+def of_raw(raw: Mapping[str, Any], score: Score | None = None) -> Derived | None:
+    """The figures that follow from what was kept; None where an older program did not keep all they follow from."""
+    if "derivation" not in raw:
+        return None
+    return derived(Measurement.of_raw(raw), Given.from_json(raw["derivation"]), score)
+
+
+def score_json(score: Score) -> dict[str, Any]:
+    """A score as plain JSON."""
+    return {name: told.to_json() for name, told in score.items()}
+
+
+def score_of(data: Mapping[str, Any]) -> dict[str, Tally | Metric]:
+    """What `score_json` has written."""
+    return {name: Tally.from_json(d) if "kind" in d else Metric.from_json(d) for name, d in data.items()}
