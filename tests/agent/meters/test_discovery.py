@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from explorer_agent import meters
+from explorer_agent.doctor import power
+from explorer_agent.doctor.look import Look
 from explorer_agent.messages import AgentError
 from explorer_agent.meters import METERS, choose, describe
 from explorer_agent.meters.declared import Declared
@@ -158,3 +161,34 @@ def test_the_reasons_come_with_the_measurement(shared: Talk) -> None:
     refused, _ = shared.ask("measure", **words, meter={"name": "nvml"})
     assert (refused["type"], "this runs on cpu" in refused["text"]) == ("error", True)
     assert not math.isnan(told["load_s"])
+
+
+def looked_at(**found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the doctor says of these meters: (state, found)."""
+    told = {name: {"available": not facts.get("why_not"), "why_not": "", **facts} for name, facts in found.items()}
+    look = Look(Path("/nonexistent"), {"meters": told}, root=Path("/nonexistent"))
+    return [(one["state"], one["found"]) for one in power.meters(look)]
+
+
+DECLARED = {"why_not": "idle_w not declared"}
+
+
+def test_the_doctor_says_which_is_taken_and_why_not_those_before_it() -> None:
+    rapl = {"policy": "package_dram/1", "lag_s": 0.001}
+    told = looked_at(ina3221={"why_not": "no sensor"}, rapl=rapl, declared=DECLARED)
+    assert told == [("ok", "rapl is taken (total package_dram/1)"), ("note", "passed over: ina3221: no sensor")]
+
+
+def test_the_doctor_says_what_is_taken_for_what_runs_on_a_gpu() -> None:
+    told = looked_at(nvml={"units": ["gpu"], "lag_s": 1.0}, rapl={}, candle={}, declared=DECLARED)
+    assert told == [
+        ("ok", "nvml is taken for what runs on gpu (up to 1.0 s late); rapl is taken; candle by its name"),
+    ]
+    told = looked_at(nvml={"units": ["gpu"]}, rapl={"why_not": "hidden"}, declared=DECLARED)
+    assert told[0] == ("ok", "nvml is taken for what runs on gpu")
+    assert told[-1] == ("note", "none for what does not run on gpu")
+
+
+def test_the_doctor_says_when_there_is_none() -> None:
+    told = looked_at(ina3221={"why_not": "no sensor"}, jtop={"why_not": "no service"}, declared=DECLARED)
+    assert told == [("warn", "none that can be used; ina3221: no sensor; jtop: no service")]
