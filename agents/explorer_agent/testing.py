@@ -172,7 +172,7 @@ class SteadyMeter:
         return [joules * 0.2, joules * 0.8]
 
     def facts(self) -> dict[str, Any]:
-        return {"estimated": False, "total": "a and b"}
+        return {"estimated": False, "means": "a and b"}
 
 
 RUNTIMES = {"fake": FakeRuntime()}

@@ -168,7 +168,7 @@ def _metered(measurement: Measurement) -> tuple[Account | None, Doubts]:
         ("no-idle-baseline", idle_w is None),
     ]
     account = Account(
-        used, joules, read, idle_w, idle_half_w, step_w(measurement, start, end), block_s=2 * lag(measurement)[0]
+        used, joules, read, idle_w, idle_half_w, step_w(measurement, start, end), block_s=lag(measurement)[0]
     )
     return account, tuple(doubt for doubt, raised in doubts if raised)
 

@@ -84,9 +84,9 @@ def curve(measurement: Measurement, rails: list[int]) -> Curve:
 
 
 def total_rails(measurement: Measurement) -> list[int]:
-    """The rails that make the total: those that the meter's policy names, or all."""
-    meter = measurement.meter
-    return list(meter.get("total", range(len(meter["rails"]))))
+    """The rails that make the total: those that the meter's policy names, or all. Older meters told of it in words."""
+    told = measurement.meter.get("total")
+    return list(told) if isinstance(told, list) else list(range(len(measurement.meter["rails"])))
 
 
 def delay_s(measurement: Measurement, readings: Curve) -> float:
