@@ -2,6 +2,7 @@
 #
 #   PYTHON=python3.12     which Python (3.11 or newer) the environment is made from
 #   ARGS="--fresh"        more arguments for explorer run, pytest or pip install
+#   WORKERS=2             test files that run at the same time
 #   TORCH=default         the default build of PyTorch (with CUDA on x86) instead of the CPU-only one
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -9,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
 export TORCH ?= cpu
 
 .PHONY: help install quickstart test lint types contracts clean
@@ -33,7 +35,7 @@ quickstart: $(VENV)/.host ## set up, explore a gait network on this machine, sho
 	  $(BIN)/explorer report --pareto --format html --output results/quickstart/front.html
 
 test: $(VENV)/.dev ## set up and run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## style
 	@$(BIN)/ruff check .
