@@ -70,8 +70,14 @@ def report(
     versus: Annotated[
         Path | None, typer.Option(help="Compare with this study: the same space explored on another device.")
     ] = None,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Derive every figure again from raw data; exit code 1 if one differs.")
+    ] = False,
 ) -> None:
     """Show a study as a table, a page, a picture, or data for scripts. Works while the study runs."""
+    if recompute:
+        _recompute(_study(results))
+        return
     from explorer.report import write
 
     typer.echo(write(_study(results), pareto=pareto, format=format, output=output, versus=versus).rstrip("\n"))
@@ -197,6 +203,15 @@ def check(
 
     if not report_on(device, format=format):
         raise typer.Exit(EXIT_NO_DEVICE)
+
+
+def _recompute(folder: Path) -> None:
+    from explorer.report.recompute import recompute
+
+    found = recompute(folder)
+    typer.echo(found)
+    if not found.ok:
+        raise typer.Exit(1)
 
 
 def _study(given: Path | None) -> Path:
