@@ -14,12 +14,15 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from explorer.report import look, wording
-from explorer.report.text import cell, finite, number_of
-from explorer.report.view import View, footnotes
+from explorer.report import flags, look, wording
+from explorer.report.control import Chart, about_the_reference, charts, to_json
+from explorer.report.method import method
+from explorer.report.remarks import ON_FRONT, about_the_front, against_dense, doubts, footnotes, left_out
+from explorer.report.text import against_cell, cell, finite, number_of
+from explorer.report.view import View
 from explorer.result import Record
 
-_SCRIPTS = ("study.js", "plot.js", "filters.js", "table.js", "page.js")
+_SCRIPTS = ("study.js", "plot.js", "filters.js", "table.js", "sections.js", "page.js")
 
 
 def as_html(view: View, *, pareto: bool) -> str:
@@ -52,8 +55,36 @@ def content(view: View, *, pareto: bool) -> dict[str, Any]:
         "palette": look.PALETTE,
         "frontFirst": pareto,
         "notes": list(view.notes),
-        "footnotes": [*footnotes(view, view.complete), *filter(None, [view.hypervolume_note])],
+        "compared": [{"name": name, "heading": f"{wording.heading(name)} − dense fp32"} for name in view.compared],
+        "footnotes": [*_remarks(view), *filter(None, [view.hypervolume_note])],
+        "doubts": {flag: flags.explain(flag) for flag in doubts(view.complete)},
+        "leftOut": _left_out(view),
+        "control": [_chart(one) for one in charts(view)],
+        "method": method(view),
     }
+
+
+def _remarks(view: View) -> list[str]:
+    shown = [*against_dense(view, view.front), *footnotes(view, view.complete)]
+    return [ON_FRONT, *about_the_front(view), *shown, *about_the_reference(view)]
+
+
+def _chart(one: Chart) -> dict[str, Any]:
+    points = [{**point, "said": wording.number(point["value"])} for point in to_json(one)["points"]]
+    return {**to_json(one), "points": points, "heading": wording.heading(one.points[0].metric)}
+
+
+def _left_out(view: View) -> list[dict[str, str]]:
+    """What is not on the front, and why: a row a reason."""
+    rows = [
+        {"kind": group.kind, "trials": wording.some(group.trials), "count": str(len(group.trials)), "why": group.reason}
+        for group in left_out(view.records)
+    ]
+    if beaten := len(view.complete) - len(view.front):
+        near = f"; {len(view.near)} of them may belong to it all the same" if view.near else ""
+        why = f"another trial is nowhere worse and somewhere better{near}"
+        rows.append({"kind": "dominated", "trials": "", "count": str(beaten), "why": why})
+    return rows
 
 
 def _axis(view: View, name: str) -> dict[str, Any]:
@@ -77,6 +108,11 @@ def _trial(view: View, record: Record) -> dict[str, Any]:
         "number": record.number,
         "label": number_of(record),
         "front": record.number in view.on_front,
+        "near": record in view.near,
+        "probability": view.probability(record),
+        "chance": wording.chance(view.probability(record)),
+        "readings": view.readings(record),
+        "against": {name: against_cell(record, view, name) for name in view.compared},
         "params": {name: wording.say(value) for name, value in record.params.items()},
         "metrics": {name: metric.to_json() for name, metric in record.metrics.items()},
         "said": {name: cell(record, name) for name in record.metrics},

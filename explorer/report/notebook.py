@@ -16,9 +16,11 @@ from explorer import store
 from explorer.errors import BadInput, Problem
 from explorer.registry import nearest
 from explorer.report import wording
+from explorer.report.control import about_the_reference
 from explorer.report.recommend import Recommendation, recommend
-from explorer.report.text import cell, number_of, row
-from explorer.report.view import View, footnotes, load
+from explorer.report.remarks import remarks
+from explorer.report.text import cell, columns, number_of, row
+from explorer.report.view import View, load
 from explorer.result import Constraint, Record
 
 if TYPE_CHECKING:
@@ -102,9 +104,10 @@ class Study:
     def _repr_html_(self) -> str:
         """The front as a small table with intervals and marks."""
         name, _, counts = self.view.headline.partition(": ")
-        remarks = [*self.view.notes, *footnotes(self.view, self.view.front, self._objectives)]
+        said = [*self.view.notes, *remarks(self.view, self.view.front, self._objectives)]
+        said += about_the_reference(self.view)
         table = _html_table(self.view, self._objectives) if self.view.front else ""
-        lines = "<br>".join(map(html.escape, remarks))
+        lines = "<br>".join(map(html.escape, said))
         return f"<p><b>{html.escape(name)}</b>: {html.escape(counts)}</p>{table}<p>{lines}</p>"
 
     @property
@@ -124,28 +127,17 @@ def _frame(view: View, records: tuple[Record, ...]) -> pd.DataFrame:
         row(record, view) | {"state": record.state, "reason": record.reason} for record in records
     ]
     metrics = [f"{name}{end}" for name in view.metrics for end in ("", "_low", "_high")]
-    ending = [
-        "estimated",
-        "simulated",
-        "flags",
-        "scaled",
-        "on_front",
-        "state",
-        "reason",
-        "device",
-        "started",
-        "seconds",
-    ]
-    frame = pd.DataFrame(rows, columns=["trial", *view.axes, *metrics, *ending]).set_index("trial")
+    frame = pd.DataFrame(rows, columns=columns(view, ending=["state", "reason"])).set_index("trial")
     frame["on_front"] = frame["on_front"].astype(bool)
-    return frame.astype(dict.fromkeys(metrics, "float64"))
+    return frame.astype(dict.fromkeys([*metrics, "probability"], "float64"))
 
 
 def _html_table(view: View, metrics: list[str]) -> str:
-    headings = ["trial", *map(wording.heading, view.varied), *map(wording.heading, metrics)]
+    headings = ["trial", "on front", *map(wording.heading, [*view.varied, *metrics])]
     rows = [
         [
             number_of(record),
+            wording.chance(view.probability(record)),
             *(wording.say(record.params.get(axis, "–")) for axis in view.varied),
             *(cell(record, metric) for metric in metrics),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from explorer import pareto
 from explorer.report import wording
+from explorer.report.control import Chart
 from explorer.report.labels import Label
-from explorer.report.look import Look, Shape
+from explorer.report.look import PALETTE, Look, Shape
 from explorer.report.view import View
 from explorer.result import Objective, Record
 
@@ -51,22 +53,34 @@ def draw(axes: Axes, view: View, panel: Panel, *, pale: bool) -> list[Label]:
     look = Look(view)
     drawn = [record for record in view.complete if panel.holds(record)]
     front = [record for record in drawn if record.number in view.on_front]
-    _points(axes, look, panel, [record for record in drawn if record not in front], alpha=_PALE if pale else 0.9)
+    near = [record for record in view.near if panel.holds(record)]
+    rest = [record for record in drawn if record not in front and record not in near]
+    alpha = _PALE if pale else 0.9
+    _points(axes, look, panel, rest, markersize=6.5, markeredgecolor="none", alpha=alpha, zorder=2)
     _bars(axes, look, panel, front)
-    _points(axes, look, panel, front, on_front=True)
+    _points(axes, look, panel, near, markersize=7.5, markerfacecolor="none", markeredgewidth=1.2, zorder=3)
+    _points(axes, look, panel, front, markersize=9.5, markeredgecolor="white", zorder=4)
     _edge(axes, view, panel, drawn)
     _dress(axes, view, panel, drawn)
     return _labels(axes, view, panel, drawn, front)
 
 
-def _points(
-    axes: Axes, look: Look, panel: Panel, records: Iterable[Record], *, alpha: float = 1.0, on_front: bool = False
-) -> None:
-    size, edge, level = (9.5, "white", 4) if on_front else (6.5, "none", 2)
+def draw_over_time(axes: Axes, chart: Chart) -> None:
+    """Draw a control chart: readings of the reference engine in their order, the centre, the limits, what is beyond."""
+    for out, marker, colour, size in ((False, "o", PALETTE[0], 4), (True, "X", PALETTE[1], 8)):
+        at = [i for i, point in enumerate(chart.points) if point.out == out]
+        axes.plot(at, [chart.points[i].value for i in at], marker, color=colour, markersize=size)
+    for level, dash in ((chart.centre, "-"), (chart.low, "--"), (chart.high, "--")):
+        axes.axhline(level, color=_FAINT, linewidth=1, linestyle=dash, zorder=1)
+    axes.set_ylabel(wording.heading(chart.points[0].metric), fontsize=10, color=INK)
+    axes.set_xlabel("readings of the reference engine, in their order", fontsize=10, color=INK)
+    _plain(axes)
+
+
+def _points(axes: Axes, look: Look, panel: Panel, records: Iterable[Record], **style: Any) -> None:
     for (colour, shape), alike in _by_style(look, records).items():
         xs, ys = zip(*map(panel.point, alike), strict=True)
-        (line,) = axes.plot(xs, ys, shape.matplotlib, color=colour, alpha=alpha, zorder=level)
-        line.set(markersize=size, markeredgecolor=edge)
+        axes.plot(xs, ys, shape.matplotlib, color=colour, **style)
 
 
 def _bars(axes: Axes, look: Look, panel: Panel, records: Iterable[Record]) -> None:
@@ -109,11 +123,7 @@ def _edge(axes: Axes, view: View, panel: Panel, records: Sequence[Record]) -> No
 def _dress(axes: Axes, view: View, panel: Panel, records: Sequence[Record]) -> None:
     axes.set_ylabel(_axis_label(view, panel.y, ("↑", "↓")), fontsize=11, color=INK)
     axes.set_xlabel(_axis_label(view, panel.x, ("→", "←")) if panel.x else "trial", fontsize=11, color=INK)
-    axes.grid(color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=10, color=_FAINT, labelcolor=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
+    _plain(axes)
     axes.margins(0.1)
     for name, axis, set_scale in ((panel.x, axes.xaxis, axes.set_xscale), (panel.y, axes.yaxis, axes.set_yscale)):
         if name and _is_wide([record.metrics[name].value for record in records]):
@@ -121,6 +131,14 @@ def _dress(axes: Axes, view: View, panel: Panel, records: Sequence[Record]) -> N
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=10, color=_FAINT, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_FAINT)
 
 
 def _is_wide(values: Sequence[float]) -> bool:

@@ -1,7 +1,8 @@
 """The front on paper: one panel for each pair of objectives, drawn with matplotlib.
 
-Large and outlined: on the front; pale: dominated. Colour is the precision, shape the runtime, thin bars the 95 %
-intervals. The line is the edge of what can be had of the two objectives of its panel.
+Large and outlined: on the front; hollow: off it by its values, but may well belong to it; pale: dominated. Colour is
+the precision, shape the runtime, thin bars the 95 % intervals. The line is the edge of what can be had of the two
+objectives of its panel.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from explorer.report import wording
+from explorer.report.control import about_the_reference, charts
 from explorer.report.labels import place
 from explorer.report.look import Look
-from explorer.report.panel import INK, Panel, draw
-from explorer.report.view import View, footnotes
+from explorer.report.panel import INK, Panel, draw, draw_over_time
+from explorer.report.remarks import about_the_front, footnotes, not_on_the_front
+from explorer.report.view import View
 
 _PANELS = 3  # more do not fit side by side
+_PANEL, _STRIP = 4.7, 1.9  # inches: the panels with the headline, and the control chart below them
 _GREY = "#555555"
 
 
@@ -50,18 +54,27 @@ def panels(view: View) -> list[Panel]:
 
 def figure(view: View, shown: Sequence[Panel] | None = None, *, pale: bool = True) -> Figure:
     """A figure of these panels; where there is nothing to draw, it says why in a sentence."""
-    shown = panels(view) if shown is None else shown
+    chosen = panels(view) if shown is None else shown
     if not view.complete:
         return _sentence(view)
-    drawing = _canvas(view, width=2.0 + 4.5 * len(shown))
-    bottom = _below(drawing, view, shown)
-    drawing.set_layout_engine(ConstrainedLayoutEngine(rect=(0.005, bottom, 0.99, 0.89 - bottom), w_pad=0.12))
-    grid = drawing.subplots(1, len(shown), squeeze=False)[0]
-    labels = [draw(axes, view, panel, pale=pale) for axes, panel in zip(grid, shown, strict=True)]
+    over_time = charts(view)[:1] if shown is None else ()
+    below = _Below(view, chosen)
+    height = _PANEL + _STRIP * len(over_time) + below.height
+    drawing = _canvas(view, width=2.0 + 4.5 * len(chosen), height=height)
+    below.write(drawing)
+    bottom = (below.height + _STRIP * len(over_time)) / height
+    top = 1 - 0.66 / height
+    drawing.set_layout_engine(ConstrainedLayoutEngine(rect=(0.005, bottom, 0.99, top - bottom), w_pad=0.12))
+    grid = drawing.subplots(1, len(chosen), squeeze=False)[0]
+    labels = [draw(axes, view, panel, pale=pale) for axes, panel in zip(grid, chosen, strict=True)]
     drawing.draw_without_rendering()  # settles the layout, so that labels can be placed in it
     drawing.set_layout_engine("none")
     for axes, wanted in zip(grid, labels, strict=True):
         place(axes, wanted)
+    for one in over_time:
+        left, right = (grid[i].get_position() for i in (0, -1))
+        strip = (left.x0, (below.height + 0.45) / height, right.x1 - left.x0, (_STRIP - 0.85) / height)
+        draw_over_time(drawing.add_axes(strip), one)
     return drawing
 
 
@@ -83,19 +96,31 @@ def _canvas(view: View, *, width: float, height: float = 6.0) -> Figure:
     return drawing
 
 
-def _below(drawing: Figure, view: View, shown: Sequence[Panel]) -> float:
-    """Write legend and footnotes below the panels; returns where the panels may begin, as a share of the height."""
-    metrics = list(dict.fromkeys(name for panel in shown for name in panel.names))
-    remarks = [*footnotes(view, view.front, metrics), *filter(None, [view.key_to_short_names]), *view.notes]
-    lines = [line for remark in remarks for line in textwrap.wrap(remark, width=65 * len(shown) + 15)]
-    width, height = drawing.get_size_inches()
-    drawing.text(0.15 / width, 0.1 / height, "\n".join(lines), fontsize=9, color=_GREY, va="bottom", linespacing=1.3)
-    handles = list(_legend(view))
-    columns = min(len(handles), 3 * len(shown) + 1)
-    foot = 0.1 + 0.19 * len(lines)
-    corner = (0.0, foot / height)
-    drawing.legend(handles=handles, loc="lower left", bbox_to_anchor=corner, ncols=columns, frameon=False, fontsize=10)
-    return float((foot + 0.25 + 0.21 * math.ceil(len(handles) / columns)) / height)
+class _Below:
+    """Legend and remarks below the panels, and how much room they need, in inches."""
+
+    def __init__(self, view: View, shown: Sequence[Panel]) -> None:
+        metrics = list(dict.fromkeys(name for panel in shown for name in panel.names))
+        said = [*about_the_front(view), *footnotes(view, view.front, metrics), *not_on_the_front(view)]
+        said += [*about_the_reference(view), *filter(None, [view.key_to_short_names]), *view.notes]
+        self._lines = [line for remark in said for line in textwrap.wrap(remark, width=65 * len(shown) + 15)]
+        self._handles = list(_legend(view))
+        self._columns = min(len(self._handles), 3 * len(shown) + 1)
+        self._foot = 0.1 + 0.175 * len(self._lines)
+        self.height = self._foot + 0.25 + 0.21 * math.ceil(len(self._handles) / self._columns)
+
+    def write(self, drawing: Figure) -> None:
+        width, height = drawing.get_size_inches()
+        text = "\n".join(self._lines)
+        drawing.text(0.15 / width, 0.1 / height, text, fontsize=9, color=_GREY, va="bottom", linespacing=1.3)
+        drawing.legend(
+            handles=self._handles,
+            loc="lower left",
+            bbox_to_anchor=(0.0, self._foot / height),
+            ncols=self._columns,
+            frameon=False,
+            fontsize=10,
+        )
 
 
 def _legend(view: View) -> Iterator[Line2D]:
@@ -104,6 +129,10 @@ def _legend(view: View) -> Iterator[Line2D]:
         yield _key("o", colour, _said(look.colour_axis, name))
     for name, shape in look.shapes.items():
         yield _key(shape.matplotlib, _GREY, _said(look.shape_axis, name))
+    if view.near:
+        yield Line2D(
+            [], [], color=_GREY, marker="o", markerfacecolor="none", linestyle="none", label="may belong to it"
+        )
     if view.baseline is not None:
         yield _key("*", INK, "dense fp32", size=11)
     yield Line2D([], [], color=INK, alpha=0.5, linewidth=1.1, label="best of the two")

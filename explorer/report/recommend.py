@@ -14,8 +14,9 @@ from pathlib import Path
 from explorer.errors import BadInput, Problem
 from explorer.registry import nearest
 from explorer.report import wording
+from explorer.report.remarks import difference, footnotes
 from explorer.report.text import cell
-from explorer.report.view import View, footnotes, load
+from explorer.report.view import View, load
 from explorer.result import Constraint, Direction, Metric, Objective, Record
 
 
@@ -57,9 +58,12 @@ def recommend(view: View, requires: Sequence[Constraint], prefer: str) -> Recomm
     by_value = [r for r in able if all(_keeps(r, c) for c in requires)]
     if not by_value:
         return Recommendation(None, sure=False, sentences=tuple(_what_it_takes(view, able, requires, wish)))
-    chosen = _best(sure or by_value, wish)
-    reasons = _reasons(view, chosen, requires, wish, sure=bool(sure), passed_over=_best(by_value, wish))
-    return Recommendation(chosen, sure=bool(sure), sentences=tuple(reasons))
+    chosen = _best(view, sure or by_value, wish)
+    reasons = _reasons(view, chosen, requires, wish, sure=bool(sure), passed_over=_best(view, by_value, wish))
+    certainty = _certainty(view, chosen, [r for r in sure or by_value if r is not chosen], wish)
+    against = _against_baseline(view, chosen)
+    marks = footnotes(view, [chosen], dict.fromkeys([wish.metric, *(c.metric for c in requires)]))
+    return Recommendation(chosen, sure=bool(sure), sentences=(*reasons, *certainty, *against, *marks))
 
 
 def advise(folder: Path, *, require: Sequence[str], prefer: str | None) -> Recommendation:
@@ -120,9 +124,9 @@ def _keeps(record: Record, constraint: Constraint, *, surely: bool = False) -> b
     return constraint.violation(worse_end(metric, constraint) if surely else metric.value) <= 0
 
 
-def _best(records: Sequence[Record], wish: Objective) -> Record:
-    """The best by value; among equals the one explored first."""
-    return max(records, key=lambda r: (wish.gain(r.metrics[wish.metric].value), -r.number))
+def _best(view: View, records: Sequence[Record], wish: Objective) -> Record:
+    """The best by value; among equals the likeliest on the front, and then the one explored first."""
+    return max(records, key=lambda r: (wish.gain(r.metrics[wish.metric].value), view.probability(r) or 0.0, -r.number))
 
 
 def _reasons(
@@ -143,8 +147,33 @@ def _reasons(
             f"Trial {passed_over.number} ({_candidate(view, passed_over)}) has {_said(passed_over, wish.metric)}, "
             f"but the interval of its {worse}."
         )
-    yield from _against_baseline(view, chosen)
-    yield from footnotes(view, [chosen], dict.fromkeys([wish.metric, *(c.metric for c in requires)]))
+
+
+def _certainty(view: View, chosen: Record, others: Sequence[Record], wish: Objective) -> Iterator[str]:
+    """How sure it is that this is the one: its place on the front, and who may be as good."""
+    probability = view.probability(chosen)
+    if probability is not None and len(view.complete) > 1:
+        chance = f"{wording.chance(probability)}{_measured_again(view, chosen)}"
+        yield f"It belongs to the front with a probability of {chance}."
+    as_good = [r.number for r in others if _may_be_as_good(r.metrics[wish.metric], chosen.metrics[wish.metric], wish)]
+    if as_good:
+        whose = "its interval overlaps" if len(as_good) == 1 else "their intervals overlap"
+        yield f"{wording.trials(as_good).capitalize()} may be as good: {whose} in {wish.metric}."
+
+
+def _measured_again(view: View, chosen: Record) -> str:
+    if view.readings(chosen) > 1:
+        return f", measured {view.readings(chosen)} times"
+    return "; measuring again would tell" if chosen.number in view.standing.undecided else ""
+
+
+def _may_be_as_good(other: Metric, best: Metric, wish: Objective) -> bool:
+    """Whether the better end of one interval reaches the worse end of the other; values without intervals never do."""
+    if wording.half_width(other) is None and wording.half_width(best) is None:
+        return other.value == best.value
+    ends = [[m.value if end is None else end for end in (m.low, m.high)] for m in (other, best)]
+    reach, least = (max(map(wish.gain, ends[0])), min(map(wish.gain, ends[1])))
+    return reach >= least
 
 
 def _how_well(record: Record, constraint: Constraint) -> str:
@@ -159,10 +188,13 @@ def _against_baseline(view: View, chosen: Record) -> Iterator[str]:
     base = view.baseline
     if base is None or base.number == chosen.number:
         return
-    changes = []
+    changes, paired = [], view.against_dense(chosen)
     for name in (o.metric for o in view.objectives if o.metric in chosen.metrics and o.metric in base.metrics):
         new, old = chosen.metrics[name].value, base.metrics[name].value
         share = name.startswith("accuracy") or old <= 0
+        if name in paired:
+            changes.append(f"{difference(paired[name])} {name} ({paired[name].method})")
+            continue
         changes.append(f"{new - old:+.3f} {name}" if share else f"{new / old:.2f} × {name}")
     if changes:
         yield f"Against dense fp32 (trial {base.number}): {', '.join(changes)}."

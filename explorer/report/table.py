@@ -13,10 +13,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from explorer.report import wording
+from explorer.report import method, wording
+from explorer.report.control import about_the_reference
+from explorer.report.remarks import remarks
 from explorer.report.sheet import Sheet
 from explorer.report.text import cell, number_of
-from explorer.report.view import View, footnotes
+from explorer.report.view import View
 from explorer.result import Record
 
 _GAP = 2  # blanks between columns
@@ -58,7 +60,7 @@ def as_table(view: View, *, pareto: bool, width: int | None = None, colour: bool
     records = view.front if pareto else view.complete
     if records:
         layout = _fit(records, view, console.width)
-        console.print(_table(records, layout, view.on_front))
+        console.print(_table(records, view, layout))
         for remark in _remarks(records, view, layout):
             console.print(Text(remark, style="dim"))
     for note in view.notes:
@@ -69,22 +71,24 @@ def as_table(view: View, *, pareto: bool, width: int | None = None, colour: bool
 def _fit(records: Sequence[Record], view: View, width: int) -> _Layout:
     """The fullest layout that fits the width."""
     layout = _Layout(axes=view.varied or view.axes, metrics=view.metrics)
-    while len(layout.metrics) > len(view.objectives) and not _fits(records, layout, width):
+    while len(layout.metrics) > len(view.objectives) and not _fits(records, view, layout, width):
         layout = replace(layout, metrics=layout.metrics[:-1])
-    if not _fits(records, layout, width):
+    if not _fits(records, view, layout, width):
         layout = replace(layout, folded=True)
-    if not _fits(records, layout, width):
+    if not _fits(records, view, layout, width):
         layout = replace(layout, intervals=False)
     return layout
 
 
-def _fits(records: Sequence[Record], layout: _Layout, width: int) -> bool:
-    widths = [column.width for column in _columns(records, layout)]
+def _fits(records: Sequence[Record], view: View, layout: _Layout, width: int) -> bool:
+    widths = [column.width for column in _columns(records, view, layout)]
     return sum(widths) + _GAP * (len(widths) - 1) <= width
 
 
-def _columns(records: Sequence[Record], layout: _Layout) -> Iterator[_Column]:
+def _columns(records: Sequence[Record], view: View, layout: _Layout) -> Iterator[_Column]:
     yield _Column("trial", tuple(map(number_of, records)))
+    if len(view.complete) > 1:
+        yield _Column("on\nfront", tuple(wording.chance(view.probability(record)) for record in records))
     if layout.folded:
         yield _Column("candidate", _folded(records, layout.axes), right=False)
     else:
@@ -118,22 +122,24 @@ def _folded(records: Sequence[Record], axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(" ".join(tokens).rstrip() for tokens in zip(*padded, strict=True))
 
 
-def _table(records: Sequence[Record], layout: _Layout, on_front: frozenset[int]) -> Table:
-    columns = list(_columns(records, layout))
+def _table(records: Sequence[Record], view: View, layout: _Layout) -> Table:
+    columns = list(_columns(records, view, layout))
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, padding=(0, _GAP - 1, 0, 0), pad_edge=False, header_style="bold cyan"
     )
     for column in columns:
         table.add_column(Text(column.head), justify="right" if column.right else "left", vertical="bottom")
-    mixed = any(record.number not in on_front for record in records)
+    mixed = any(record.number not in view.on_front for record in records)
     for i, record in enumerate(records):
-        style = "bold" if mixed and record.number in on_front else None
+        style = "bold" if mixed and record.number in view.on_front else None
         table.add_row(*(Text(column.cells[i]) for column in columns), style=style)
     return table
 
 
 def _remarks(records: Sequence[Record], view: View, layout: _Layout) -> Iterator[str]:
-    yield from footnotes(view, records, layout.metrics)
+    yield from remarks(view, records, layout.metrics)
+    yield from about_the_reference(view)
+    yield from filter(None, [method.in_one_line(view)])
     shown = [r.metrics[name] for r in records for name in layout.metrics if name in r.metrics]
     if layout.intervals and any(wording.half_width(metric) for metric in shown):
         yield "± 95 % interval"

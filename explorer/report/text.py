@@ -6,11 +6,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from explorer.report import wording
-from explorer.report.view import View, footnotes
+from explorer.report import flags, wording
+from explorer.report.control import about_the_reference, charts, to_json
+from explorer.report.method import method
+from explorer.report.remarks import difference, doubts, left_out, remarks
+from explorer.report.view import View
 from explorer.result import Record
 
 
@@ -22,22 +25,47 @@ def as_json(view: View, *, pareto: bool) -> str:
     content: dict[str, Any] = {
         "study": view.name,
         "objectives": [{"metric": o.metric, "direction": o.direction} for o in view.objectives],
-        "front": [record.to_json() for record in view.front],
+        "front": [_object(record, view) for record in view.front],
         "hypervolume": view.hypervolume,
         "hypervolume_reference": {name: scale._asdict() for name, scale in view.scales.items()},
         "trials": view.trials,
+        "may_belong": [{"number": r.number, "probability": view.probability(r)} for r in view.near],
+        "undecided": sorted(view.standing.undecided),
+        "dense_fp32": view.baseline.number if view.baseline else None,
+        "doubts": [_doubt(flag, trials) for flag, trials in doubts(view.complete).items()],
+        "left_out": [{"state": g.kind, "reason": g.reason, "trials": list(g.trials)} for g in left_out(view.records)],
+        "control": [to_json(one) for one in charts(view)],
+        "method": method(view),
         "notes": list(view.notes),
     }
     if not pareto:
-        content["records"] = [record.to_json() for record in view.complete]
+        content["records"] = [_object(record, view) for record in view.complete]
     return json.dumps(finite(content), indent=2, allow_nan=False) + "\n"
+
+
+def _object(record: Record, view: View) -> dict[str, Any]:
+    """A record as in ``trials.jsonl``, with what all readings together say of it."""
+    against = view.against_dense(record)
+    return record.to_json() | {
+        "probability": view.probability(record),
+        "readings": view.readings(record),
+        "against_dense": {
+            name: {"difference": p.difference.to_json(), "p_value": p.p_value, "method": p.method}
+            for name, p in against.items()
+        },
+    }
+
+
+def _doubt(flag: str, trials: Sequence[int]) -> dict[str, Any]:
+    meaning, advice = {**flags.VOID, **flags.DOUBTS}.get(flag, ("", ""))
+    return {"flag": flag, "meaning": meaning, "advice": advice, "trials": list(trials)}
 
 
 def as_csv(view: View, *, pareto: bool) -> str:
     """One row a trial; units are in the names, intervals in ``_low`` and ``_high``, marks in columns of their own."""
     rows = [row(record, view) for record in (view.front if pareto else view.complete)]
     file = io.StringIO()
-    writer = csv.DictWriter(file, _columns(view), lineterminator="\n")
+    writer = csv.DictWriter(file, columns(view), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
@@ -52,8 +80,11 @@ def row(record: Record, view: View) -> dict[str, Any]:
     words = {"estimated": evaluation.estimated, "simulated": evaluation.simulated, "flags": evaluation.flags}
     cells |= {name: " ".join(values) for name, values in words.items()}
     cells["scaled"] = " ".join(f"{name}={ratio:.4g}" for name, ratio in evaluation.scaled.items())
-    cells |= {"on_front": int(record.number in view.on_front), "device": record.device, "started": record.started}
-    return cells | {"seconds": record.seconds}
+    cells |= {"on_front": int(record.number in view.on_front), "probability": view.probability(record)}
+    cells |= {"readings": view.readings(record)}
+    for name, paired in view.against_dense(record).items():
+        cells |= {f"{name}_against_dense": paired.difference.value, f"{name}_against_dense_p": paired.p_value}
+    return cells | {"device": record.device, "started": record.started, "seconds": record.seconds}
 
 
 def as_markdown(view: View, *, pareto: bool) -> str:
@@ -62,9 +93,15 @@ def as_markdown(view: View, *, pareto: bool) -> str:
     parts = [f"## {escape_markdown(view.headline)}", *map(escape_markdown, view.notes)]
     if records:
         parts.append(_md_table(records, view))
-    remarks = [*footnotes(view, records), *filter(None, [view.hypervolume_note])]
-    parts += ["\n".join(f"- {escape_markdown(remark)}" for remark in remarks)] if remarks else []
+    said = [*remarks(view, records), *about_the_reference(view), *filter(None, [view.hypervolume_note])]
+    parts += [_md_list(said)] if said else []
+    if told := method(view):
+        parts += ["### How it was measured", _md_list(f"{name}: {sentence}" for name, sentence in told.items())]
     return "\n\n".join(parts) + "\n"
+
+
+def _md_list(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {escape_markdown(sentence)}" for sentence in sentences)
 
 
 def finite(value: Any) -> Any:
@@ -84,36 +121,44 @@ def cell(record: Record, metric: str, *, interval: bool = True) -> str:
     return (wording.with_interval(found) if interval else wording.value_only(found)) + wording.marks(record, metric)
 
 
+def against_cell(record: Record, view: View, score: str) -> str:
+    """A score's difference from the dense fp32 net; a dash for that net itself, and where answers were not kept."""
+    paired = view.against_dense(record).get(score)
+    return difference(paired) if paired else "–"
+
+
 def number_of(record: Record) -> str:
     """The trial's number, marked where one of its figures deserves doubt."""
     return f"{record.number}{wording.DOUBTFUL * bool(record.evaluation.flags)}"
 
 
-def _columns(view: View) -> list[str]:
+def columns(view: View, *, ending: Sequence[str] = ()) -> list[str]:
+    """The names in `row`; those of `ending` stand before where and when it was measured."""
     metrics = [f"{name}{end}" for name in view.metrics for end in ("", "_low", "_high")]
-    return [
-        "trial",
-        *view.axes,
-        *metrics,
-        "estimated",
-        "simulated",
-        "flags",
-        "scaled",
-        "on_front",
-        "device",
-        "started",
-        "seconds",
-    ]
+    against = [f"{name}_against_dense{end}" for name in view.compared for end in ("", "_p")]
+    marks = ["estimated", "simulated", "flags", "scaled", "on_front", "probability", "readings"]
+    return ["trial", *view.axes, *metrics, *against, *marks, *ending, "device", "started", "seconds"]
 
 
 def _md_table(records: Sequence[Record], view: View) -> str:
-    headings = ["trial", *map(wording.heading, view.axes), *map(wording.heading, view.metrics)]
-    rule = ["---:", *["---" for _ in view.axes], *["---:" for _ in view.metrics]]
+    doubts_too = ["doubts"] if doubts(records) else []
+    against = [f"{wording.heading(name)} − dense fp32" for name in view.compared]
+    headings = ["trial", "on front", *map(wording.heading, [*view.axes, *view.metrics]), *against, *doubts_too]
+    rule = [
+        "---:",
+        "---:",
+        *["---" for _ in view.axes],
+        *["---:" for _ in [*view.metrics, *against]],
+        *("---" for _ in doubts_too),
+    ]
     rows = [
         [
             number_of(record),
+            wording.chance(view.probability(record)),
             *(wording.say(record.params.get(name, "–")) for name in view.axes),
             *(cell(record, name) for name in view.metrics),
+            *(against_cell(record, view, name) for name in view.compared),
+            *(", ".join(record.evaluation.flags) or "–" for _ in doubts_too),
         ]
         for record in records
     ]

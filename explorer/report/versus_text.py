@@ -25,10 +25,10 @@ from explorer.registry import nearest
 from explorer.report import versus_words as words
 from explorer.report import wording
 from explorer.report.contrast import Effect, Pair, Ranking, Reversal, Shift
+from explorer.report.remarks import footnotes
 from explorer.report.sheet import Sheet
 from explorer.report.text import cell, escape_markdown, finite
 from explorer.report.versus import Comparison, compare, device_of
-from explorer.report.view import footnotes
 
 MOST_ROWS = 12  # of a grid on the terminal
 

@@ -1,14 +1,17 @@
 """What a study has to show: the one model from which every format is rendered.
 
 results folder ──store.read──► StudyData ──view_of──► View ──► table, csv, json, md, html, png, notebook, recommend
+
+A trial that was measured more than once (in races) is shown with what all its readings say together; the front is that
+of these values, and each trial carries the probability of belonging to it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from explorer import pareto, store
+from explorer.ranking import Paired, Standing, compare, standing
 from explorer.report import wording
 from explorer.result import Direction, Objective, Record
 from explorer.store import StudyData
+from explorer.tally import Tally
+
+MAY_BELONG = 0.05  # from this probability on, a trial off the front is told of as one that may belong to it
+SURE = 0.95
 
 
 class Scale(NamedTuple):
@@ -39,6 +47,9 @@ class View:
             0–1; objectives in which all trials are equal are left out; None while there are not two different trials.
         scales: that box, objective by objective; empty without a compared trial.
         notes: sentences about what is missing or left out.
+        standing: what all readings together say of each trial.
+        tallies: what the scores of each complete trial are counted from, where that was kept.
+        data: what it was made from; raw measurements are read when asked for.
     """
 
     name: str
@@ -51,6 +62,9 @@ class View:
     hypervolume: float | None
     scales: Mapping[str, Scale]
     notes: tuple[str, ...]
+    standing: Standing
+    tallies: Mapping[int, Mapping[str, Tally]]
+    data: StudyData
 
     @property
     def trials(self) -> dict[str, int]:
@@ -83,6 +97,58 @@ class View:
         """The net as it was: dense, fp32, the smallest batch, the fewest threads, the first such trial."""
         dense = [record for record in self.complete if self._is_dense_fp32(record)]
         return min(dense, key=_plainness, default=None)
+
+    def probability(self, record: Record) -> float | None:
+        """How probable it is that the trial belongs to the front; None where it cannot be compared."""
+        return self.standing.probability.get(record.number)
+
+    def readings(self, record: Record) -> int:
+        """How many times it was measured: once as a trial, and once in each race."""
+        return self.standing.readings.get(record.number, 1)
+
+    @cached_property
+    def near(self) -> tuple[Record, ...]:
+        """Trials off the front that may well belong to it, the likeliest first."""
+        off = (record for record in self.complete if record.number not in self.on_front)
+        return tuple(sorted((r for r in off if self._chance(r) >= MAY_BELONG), key=self._chance, reverse=True))
+
+    def _chance(self, record: Record) -> float:
+        return self.probability(record) or 0.0
+
+    def against_dense(self, record: Record) -> Mapping[str, Paired]:
+        """How the trial's scores differ from those of the dense fp32 net, answer by answer.
+
+        Of the scores that are `compared`; empty for that net itself, and where a trial's answers were not kept.
+        """
+        found = self.tallies.get(record.number, {})
+        if self.baseline is None or record.number == self.baseline.number:
+            return {}
+        return {name: self._paired(name, found[name]) for name in self.compared if name in found}
+
+    def _paired(self, name: str, tally: Tally) -> Paired:
+        """Trials of one network answer alike, whatever their batch and threads; each answer is compared once."""
+        assert self.baseline is not None
+        key = (name, tally.top.tobytes(), tally.bottom.tobytes())
+        if key not in self._compared_already:
+            self._compared_already[key] = compare(tally, self.tallies[self.baseline.number][name])
+        return self._compared_already[key]
+
+    @cached_property
+    def _compared_already(self) -> dict[tuple[str, bytes, bytes], Paired]:
+        return {}
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The scores that are wanted (an objective, or a constraint) and were counted, so that `against_dense` can
+        compare them.
+        """
+        dense = self.tallies.get(self.baseline.number, {}) if self.baseline else {}
+        return tuple(name for name in self._wanted if name in dense)
+
+    @property
+    def _wanted(self) -> list[str]:
+        constraints = self.study.get("experiment", {}).get("constraints", [])
+        return list(dict.fromkeys([*(o.metric for o in self.objectives), *(str(c).split()[0] for c in constraints)]))
 
     def direction(self, metric: str) -> Direction | None:
         """What is better of a metric: as an objective says, else as the program knows it, else None."""
@@ -157,47 +223,36 @@ def load(folder: Path) -> View:
 
 def view_of(data: StudyData) -> View:
     """Everything a report shows, derived from what a results folder holds."""
-    complete = tuple(sorted((r for r in data.records if r.state == "complete"), key=lambda r: r.number))
+    tallies = {r.number: data.tallies(r.number) for r in data.records if r.state == "complete"}
+    judged = standing(data.records, data.objectives, races=data.races, tallies=tallies)
+    records = tuple(_with_all_readings(record, judged) for record in data.records)
+    complete = tuple(sorted((r for r in records if r.state == "complete"), key=lambda r: r.number))
     compared = tuple(r for r in complete if _comparable(r, data.objectives))
-    gains = _gains(compared, data.objectives)
-    front = [record for record, kept in zip(compared, pareto.front(gains), strict=True) if kept]
+    front = [record for record in compared if record.number in judged.front]
     front.sort(key=lambda r: [-o.gain(r.metrics[o.metric].value) for o in data.objectives])
     return View(
         name=data.name,
         folder=data.folder,
         study=data.study,
         objectives=data.objectives,
-        records=data.records,
+        records=records,
         complete=complete,
         front=tuple(front),
-        hypervolume=_normalised_volume(gains),
+        hypervolume=_normalised_volume(_gains(compared, data.objectives)),
         scales=_scales(compared, data.objectives),
         notes=tuple(_notes(data, complete, compared)),
+        standing=judged,
+        tallies=tallies,
+        data=data,
     )
 
 
-def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
-    """What the marks on these records (and metrics) mean, and whom they concern; empty when nothing is marked."""
-    shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
-    kinds = ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated"), (wording.SCALED, "scaled"))
-    for mark, pick in kinds:
-        concerned = {name for record in shown for name in getattr(record.evaluation, pick)}
-        names = [name for name in among if name in concerned]
-        if names:
-            notes.append(f"{mark} {wording.MEANING[mark]}: {', '.join(names)}")
-    doubts: dict[str, list[int]] = {}
-    for record in sorted(shown, key=lambda r: r.number):
-        for flag in record.evaluation.flags:
-            doubts.setdefault(flag, []).append(record.number)
-    if doubts:
-        said = "; ".join(f"{flag} (trial {_some(numbers)})" for flag, numbers in doubts.items())
-        notes.append(f"{wording.DOUBTFUL} {wording.MEANING[wording.DOUBTFUL]}: {said}")
-    return notes
-
-
-def _some(numbers: Sequence[int]) -> str:
-    """The first few of many."""
-    return ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
+def _with_all_readings(record: Record, judged: Standing) -> Record:
+    """The record with what all its readings together say, where it was measured more than once."""
+    if judged.readings.get(record.number, 1) < 2:
+        return record
+    metrics = {**record.metrics, **judged.metrics[record.number]}
+    return replace(record, evaluation=replace(record.evaluation, metrics=metrics))
 
 
 def _comparable(record: Record, objectives: tuple[Objective, ...]) -> bool:
@@ -238,7 +293,7 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
     elif len(complete) == 1:
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
     if left_out := [r for r in complete if r not in compared]:
-        numbers = _some([r.number for r in left_out])
+        numbers = wording.some([r.number for r in left_out])
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))
         trials = f"{len(left_out)} complete trial{'s' * (len(left_out) > 1)} (number {numbers})"
         yield f"Left out of the comparison: {trials} without a finite value of {lacking}."

@@ -91,6 +91,30 @@ def number(value: float) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + letter
 
 
+def chance(probability: float | None) -> str:
+    """A probability in at most five characters: ``0.62``, ``>0.99``; a dash where there is none."""
+    if probability is None:
+        return "–"
+    if probability >= 0.995 or probability < 0.005:
+        return ">0.99" if probability > 0.5 else "<0.01"
+    return f"{probability:.2f}"
+
+
+def p_value(p: float) -> str:
+    """``p 0.03``, ``p < 0.001``: how often chance alone would show as much."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}" if p < 0.01 else f"p {p:.2f}"
+
+
+def some(numbers: Sequence[int]) -> str:
+    """The first few of many."""
+    return ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
+
+
+def trials(numbers: Sequence[int]) -> str:
+    """``trial 3``; ``trials 3, 4, 7``."""
+    return f"trial{'s' * (len(numbers) > 1)} {some(numbers)}"
+
+
 def say(value: Any) -> str:
     """A parameter's value: numbers short, everything else as it is."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

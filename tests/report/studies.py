@@ -29,7 +29,7 @@ AXES = {
 
 def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: Any) -> Record:
     """A complete record; `changes` replace fields of the record or of its evaluation."""
-    of_evaluation = ("estimated", "simulated", "flags", "scaled", "stages", "artifacts")
+    of_evaluation = ("estimated", "simulated", "flags", "scaled", "stages", "artifacts", "raw", "score")
     evaluation = {k: changes.pop(k) for k in of_evaluation if k in changes}
     fields: dict[str, Any] = {
         "state": "complete",
@@ -89,12 +89,29 @@ def _around(value: float, relative: float) -> Metric:
     return Metric(value, value * (1 - relative), value * (1 + relative))
 
 
+def over_time(count: int = 40, *, out: Iterable[int] = (20, 21)) -> list[dict[str, Any]]:
+    """Lines of ``boards.jsonl``: the reference engine beside each trial, slower beside those that are `out`."""
+    rng = random.Random(5)
+    values = [12.3 * rng.gauss(1, 0.01) * (1.15 if number in out else 1.0) for number in range(count)]
+    return [
+        {
+            "board": "local:",
+            "time": f"2026-11-21T08:{number:02d}:00+00:00",
+            "trial": number,
+            "latency_ms": value,
+            "reference": {"latency_ms": {"value": value, "low": value * 0.99, "high": value * 1.01}},
+        }
+        for number, value in enumerate(values)
+    ]
+
+
 def write(
     folder: Path,
     records: Iterable[Record] = (),
     *,
     objectives: Mapping[str, str] = OBJECTIVES[0],
     study: str = "walkers-cpu",
+    boards: Iterable[Mapping[str, Any]] = (),
     **more: Any,
 ) -> Path:
     """A results folder holding `records`."""
@@ -108,4 +125,6 @@ def write(
     with store.open_store(folder, content) as results:
         for item in records:
             results.append(item)
+        for line in boards:
+            results.append_board(line)
     return folder

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from explorer.report import wording
 from explorer.report.html import as_html, content
 from explorer.report.view import View, load, view_of
 from explorer.result import Metric
@@ -149,6 +150,36 @@ def test_a_click_on_a_point_marks_its_row(page: Page, view: View, tmp_path: Path
     number = re.match(r"trial (\d+)", said)
     assert number is not None
     assert page.locator("tr.chosen td").first.inner_text() == number[1]
+
+
+@pytest.mark.browser
+def test_sections_tell_what_is_not_on_the_front_the_reference_and_the_method(page: Page, tmp_path: Path) -> None:
+    trials = [*studies.walk(40), record(40, state="failed", reason="void: throttled")]
+    show(page, load(studies.write(tmp_path / "x", trials, boards=studies.over_time())), tmp_path)
+    rows = page.locator("#leftOut tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == ["", "void", "failed", "infeasible", "dominated"]
+    assert "throttled: the board slowed itself down meanwhile" in rows[1]
+    page.locator("#control .points path").first.wait_for()
+    assert page.locator("#control .points path").count() == 40
+    assert "warmed up" in page.locator("#method").inner_text() or page.locator("#method tr").count() == 0
+
+
+@pytest.mark.browser
+def test_a_doubtful_trial_has_its_reason_beside_it(page: Page, view: View, tmp_path: Path) -> None:
+    show(page, view, tmp_path, pareto=False)
+    row = page.locator("#table tbody tr", has=page.get_by_text("9!", exact=True))
+    assert "unstable: its interval is wider" in (row.locator("td").first.get_attribute("title") or "")
+    assert row.locator("td").last.inner_text() == "unstable"
+    assert "unstable (trial 9): its interval is wider" in page.locator("#footnotes").inner_text()
+
+
+@pytest.mark.browser
+def test_the_probability_of_belonging_to_the_front_is_a_column(page: Page, view: View, tmp_path: Path) -> None:
+    show(page, view, tmp_path)
+    page.locator("th", has_text="on front").click()
+    shown = page.locator("#table tbody tr td:nth-child(2)").all_inner_texts()
+    assert sorted(shown) == sorted(wording.chance(view.probability(r)) for r in view.front)
+    assert "probability of belonging to it: " in hover_front(page)
 
 
 @pytest.mark.browser

@@ -36,7 +36,14 @@ def test_json_is_what_scripts_rely_on(view: View, folder: Path) -> None:
     assert found["trials"] == {"complete": 50, "infeasible": 9, "failed": 1}
     assert found["hypervolume"] == view.hypervolume
     assert set(found["hypervolume_reference"]) == {"accuracy", "throughput_ips", "energy_mj"}
-    assert all(line in lines for line in found["front"])
+    added = {"probability", "readings", "against_dense"}
+    assert all({k: v for k, v in line.items() if k not in added} in lines for line in found["front"])
+    assert all(added <= set(line) and 0 < line["probability"] <= 1 and line["readings"] == 1 for line in found["front"])
+    assert found["dense_fp32"] == 0
+    assert [(d["flag"], d["trials"]) for d in found["doubts"]] == [("unstable", [9])]
+    assert [(group["state"], len(group["trials"])) for group in found["left_out"]] == [("failed", 1), ("infeasible", 9)]
+    assert {r["number"] for r in found["may_belong"]} == {r.number for r in view.near}
+    assert found["control"] == []
     assert [line["number"] for line in found["front"]] == [r.number for r in view.front]
     assert "records" not in found
 
@@ -61,6 +68,7 @@ def test_csv_has_a_row_a_trial_with_intervals_and_marks(view: View) -> None:
     assert (float(first["energy_mj_low"]), float(first["energy_mj_high"])) == (metric.low, metric.high)
     assert (first["estimated"], first["simulated"], first["params_low"]) == ("energy_mj power_w", "", "")
     assert first["runtime"] == view.front[0].params["runtime"]
+    assert (float(first["probability"]), first["readings"]) == (view.probability(view.front[0]), "1")
     assert len(list(csv.reader(io.StringIO(as_csv(view, pareto=False))))) == 1 + 50
 
 
@@ -82,7 +90,7 @@ def test_markdown_marks_estimated_values_and_says_what_the_mark_means(view: View
 def test_markdown_escapes_what_would_break_it(odd: View) -> None:
     text = as_markdown(odd, pareto=False)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert {row.replace("\\|", "").count("|") for row in rows} == {7}
+    assert {row.replace("\\|", "").count("|") for row in rows} == {8}
     assert "<b>" not in text
     assert "<script>" not in text
     assert "∞" in text

@@ -10,9 +10,11 @@ import pytest
 
 from explorer import pareto
 from explorer.errors import BadInput
+from explorer.report import flags
+from explorer.report.remarks import footnotes
 from explorer.report.table import as_table
 from explorer.report.text import as_csv, as_json, as_markdown
-from explorer.report.view import View, footnotes, load, view_of
+from explorer.report.view import View, load, view_of
 from explorer.result import Metric, Record
 from explorer.store import StudyData
 from tests.report import studies
@@ -121,7 +123,7 @@ def test_direction_comes_from_objectives_and_then_from_what_is_known(view: View)
 def test_footnotes_name_marked_metrics_and_doubtful_trials(view: View) -> None:
     assert footnotes(view, view.complete) == [
         "* estimated by a model, not measured: energy_mj, power_w",
-        "! deserves doubt: unstable (trial 9)",
+        f"! unstable (trial 9): {flags.explain('unstable')}",
     ]
     assert footnotes(view, view.front, ["accuracy"]) == []
     simulated = made(record(0, {"accuracy": Metric(1), "latency_ms": Metric(1)}, simulated=("latency_ms",)))

@@ -81,3 +81,25 @@ def test_short_names_tell_axes_apart() -> None:
     short = wording.short_names(trials, list(trials[0].params))
     assert short == {"threads": "thre", "thrift": "thri", "prune_ratio": "p"}
     assert " ".join(wording.token(trials[0], axis, short) for axis in trials[0].params) == "thre1 thri2 int8 p0.25"
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(None, "–"), (1.0, ">0.99"), (0.996, ">0.99"), (0.99, "0.99"), (0.5, "0.50"), (0.006, "0.01"), (0.001, "<0.01")],
+)
+def test_chance_never_claims_more_than_it_knows(probability: float | None, said: str) -> None:
+    assert wording.chance(probability) == said
+    assert len(said) <= 5
+
+
+@pytest.mark.parametrize(
+    ("p", "said"), [(0.0002, "p < 0.001"), (0.0042, "p 0.004"), (0.031, "p 0.03"), (1.0, "p 1.00")]
+)
+def test_p_value(p: float, said: str) -> None:
+    assert wording.p_value(p) == said
+
+
+def test_many_trials_are_counted_and_few_are_named() -> None:
+    assert wording.trials([3]) == "trial 3"
+    assert wording.trials([3, 4]) == "trials 3, 4"
+    assert wording.trials(range(10)) == "trials 0, 1, 2, 3, 4, 5, 6, 7 and 2 more"

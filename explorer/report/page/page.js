@@ -25,6 +25,7 @@ function switchTheme() {
     (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   update({});
+  drawControl();
 }
 
 async function open() {
@@ -32,6 +33,9 @@ async function open() {
   document.getElementById("counts").textContent = [study.counts, study.device].filter(Boolean).join(" · ");
   list("notes", study.notes);
   list("footnotes", study.footnotes);
+  drawLeftOut();
+  drawMethod();
+  drawControl();
   if (study.trials.length === 0) {
     document.getElementById("main").hidden = true;
     document.getElementById("theme").hidden = true;
@@ -41,7 +45,10 @@ async function open() {
   await update({});
   document.getElementById("plot").on("plotly_click", ({ points: [point] }) => choose(point.customdata));
   document.getElementById("theme").onclick = switchTheme;
-  matchMedia("(prefers-color-scheme: dark)").onchange = () => update({});
+  matchMedia("(prefers-color-scheme: dark)").onchange = () => {
+    update({});
+    drawControl();
+  };
   document.getElementById("reset").onclick = () => {
     const { x, y, colour, sort } = state;
     state = { ...start(), x, y, colour, sort };

@@ -1,4 +1,5 @@
-// The scatter plot: large and outlined on the front, pale where dominated; a step line is the edge of what can be had.
+// The scatter plot: large and outlined on the front, hollow where a trial may well belong to it, pale where dominated;
+// a step line is the edge of what can be had.
 
 const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
@@ -7,9 +8,14 @@ function hoverText(trial) {
   const metrics = study.metrics
     .filter(({ name }) => name in trial.said)
     .map(({ name }) => `${plain(heading(name).replace(/[*†]+$/, ""))}: <b>${plain(trial.said[name])}</b>`);
-  const place = trial.number === study.baseline ? ", dense fp32" : trial.front ? ", on the front" : "";
-  const flags = trial.flags.length ? [`! ${plain(trial.flags.join(", "))}`] : [];
-  return [`<b>trial ${trial.number}</b>${place}`, ...params, "", ...metrics, ...flags].join("<br>");
+  const place = trial.number === study.baseline ? ", dense fp32" : "";
+  const front = `${trial.front ? "on the front" : "off the front"}; probability of belonging to it: ${trial.chance}`;
+  const chance = trial.probability === null ? [] : [plain(front)];
+  const readings = trial.readings > 1 ? [`measured ${trial.readings} times`] : [];
+  const against = study.compared.map(({ name, heading }) => `${plain(heading)}: ${plain(trial.against[name])}`);
+  const flags = trial.flags.map((flag) => `! ${plain(flag)}`);
+  const lines = [...chance, ...readings, "", ...params, "", ...metrics, ...against, ...flags];
+  return [`<b>trial ${trial.number}</b>${place}`, ...lines].join("<br>");
 }
 
 function wide(trials, name) {
@@ -36,9 +42,14 @@ function bars(trials, name) {
   };
 }
 
-function points(trials, onFront, marker, more) {
-  const symbols = trials.map((trial) => study.shapes[trial.params[study.shapeBy]] ?? "circle");
-  const line = { color: css("--paper"), width: onFront ? 1.2 : 0 };
+const [DOMINATED, NEAR, FRONT] = [0, 1, 2];
+const standing = (trial) => (trial.front ? FRONT : trial.near ? NEAR : DOMINATED);
+
+function points(trials, place, marker, more) {
+  const onFront = place === FRONT;
+  const shape = (trial) => study.shapes[trial.params[study.shapeBy]] ?? "circle";
+  const symbols = trials.map((trial) => shape(trial) + (place === NEAR ? "-open" : ""));
+  const line = { color: onFront ? css("--paper") : undefined, width: [0, 1.5, 1.2][place] };
   return {
     type: "scatter",
     mode: "markers",
@@ -48,8 +59,8 @@ function points(trials, onFront, marker, more) {
     customdata: trials.map((trial) => trial.number),
     hovertemplate: "%{text}<extra></extra>",
     marker: {
-      size: onFront ? 12 : 8,
-      opacity: onFront ? 1 : Number(css("--pale")),
+      size: [8, 9, 12][place],
+      opacity: place === DOMINATED ? Number(css("--pale")) : 1,
       symbol: symbols,
       line,
       ...marker(trials),
@@ -62,7 +73,7 @@ function points(trials, onFront, marker, more) {
 
 // One trace a colour and standing, so that the legend can name the colours; a metric as colour has a scale instead.
 function coloured(trials) {
-  const parts = [trials.filter((trial) => !trial.front), trials.filter((trial) => trial.front)];
+  const parts = [DOMINATED, NEAR, FRONT].map((place) => trials.filter((trial) => standing(trial) === place));
   if (metricOf.has(state.colour)) {
     const numbers = study.trials.map((trial) => value(trial, state.colour)).filter((number) => number !== null);
     const scale = { colorscale: "Cividis", cmin: Math.min(...numbers), cmax: Math.max(...numbers) };
@@ -72,19 +83,16 @@ function coloured(trials) {
       showscale: bar,
       colorbar: { title: { text: heading(state.colour), side: "right" }, thickness: 12, outlinewidth: 0 },
     });
-    return parts.map((part, front) => points(part, front === 1, marker(front === 1), { showlegend: false }));
+    return parts.map((part, place) => points(part, place, marker(place === FRONT), { showlegend: false }));
   }
   const axis = axisOf.get(state.colour) ?? { values: [], colours: {} };
   return axis.values.flatMap((name) => {
     const mine = parts.map((part) => part.filter((trial) => trial.params[axis.name] === name));
     const marker = () => ({ color: axis.colours[name] });
     const label = Number.isNaN(Number(name)) ? name : `${axis.heading} ${name}`;
-    return mine.map((part, front) =>
-      points(part, front === 1, marker, {
-        name: plain(label),
-        legendgroup: name,
-        showlegend: mine[front].length > 0 && (front === 1 || mine[1].length === 0),
-      }),
+    const told = [FRONT, NEAR, DOMINATED].find((place) => mine[place].length > 0); // the one that the legend shows
+    return mine.map((part, place) =>
+      points(part, place, marker, { name: plain(label), legendgroup: name, showlegend: place === told }),
     );
   });
 }
@@ -104,6 +112,13 @@ function shapeKeys() {
       marker: { symbol, size: 9, color: css("--soft") },
     };
   });
+}
+
+function nearKey(trials) {
+  if (!trials.some(({ near }) => near)) return [];
+  const marker = { symbol: "circle-open", size: 9, color: css("--soft"), line: { width: 1.5 } };
+  const name = "may belong to it";
+  return [{ type: "scatter", mode: "markers", x: [null], y: [null], name, legendrank: 1002, hoverinfo: "skip", marker }];
 }
 
 function edge(trials) {
@@ -180,12 +195,9 @@ function axisLayout(trials, name, arrows) {
   };
 }
 
-function drawPlot(trials) {
-  const placed = trials.filter((trial) => value(trial, state.x) !== null && value(trial, state.y) !== null);
-  const layout = {
-    xaxis: axisLayout(study.trials, state.x, "→←"),
-    yaxis: axisLayout(study.trials, state.y, "↑↓"),
-    margin: { l: 70, r: 16, t: 12, b: 60 },
+// What every plot of the page has in common.
+function paper() {
+  return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--ink"), family: getComputedStyle(document.body).fontFamily, size: 13 },
@@ -196,6 +208,16 @@ function drawPlot(trials) {
       bordercolor: css("--line"),
       font: { color: css("--ink"), size: 12.5 },
     },
+  };
+}
+
+function drawPlot(trials) {
+  const placed = trials.filter((trial) => value(trial, state.x) !== null && value(trial, state.y) !== null);
+  const layout = {
+    xaxis: axisLayout(study.trials, state.x, "→←"),
+    yaxis: axisLayout(study.trials, state.y, "↑↓"),
+    margin: { l: 70, r: 16, t: 12, b: 60 },
+    ...paper(),
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--soft"), activecolor: css("--accent") },
     uirevision: `${state.x} ${state.y}`,
@@ -205,6 +227,6 @@ function drawPlot(trials) {
     responsive: true,
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
-  const traces = [...edge(placed), ...coloured(placed), ...ring(placed), ...shapeKeys()];
+  const traces = [...edge(placed), ...coloured(placed), ...ring(placed), ...shapeKeys(), ...nearKey(placed)];
   return Plotly.react("plot", traces, layout, config);
 }

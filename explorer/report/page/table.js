@@ -1,7 +1,26 @@
 // The table below the plot: what is visible, sorted by a click on a heading.
 
+const reasons = ({ flags }) => flags.map((flag) => `${flag}: ${study.doubts[flag]}`).join("\n");
+
+const doubtful = {
+  key: "doubts",
+  heading: "doubts",
+  word: true,
+  of: ({ flags }) => flags.length,
+  say: ({ flags }) => flags.join(", ") || "–",
+  tip: reasons,
+};
+
 const columns = [
-  { key: "trial", heading: "trial", word: false, of: (trial) => trial.number, say: (trial) => trial.label },
+  { key: "trial", heading: "trial", word: false, of: ({ number }) => number, say: ({ label }) => label, tip: reasons },
+  {
+    key: "on front",
+    heading: "on front",
+    word: false,
+    of: ({ probability }) => probability,
+    say: ({ chance }) => chance,
+    hint: "the probability of belonging to the front, by the intervals of all readings",
+  },
   ...study.axes.map(({ name, heading, values }) => {
     const word = values.some((text) => Number.isNaN(Number(text)));
     return {
@@ -19,6 +38,14 @@ const columns = [
     of: (trial) => value(trial, name),
     say: ({ said }) => said[name] ?? "–",
   })),
+  ...study.compared.map(({ name, heading }) => ({
+    key: `against ${name}`,
+    heading,
+    word: false,
+    of: ({ against }) => (against[name] === "–" ? null : parseFloat(against[name])),
+    say: ({ against }) => against[name],
+  })),
+  ...(Object.keys(study.doubts).length ? [doubtful] : []),
 ];
 
 function compare(a, b) {
@@ -38,6 +65,7 @@ function headCell(column) {
   const cell = element("th", {
     textContent: column.heading,
     className: column.word ? "word" : "",
+    title: column.hint ?? "",
     scope: "col",
     tabIndex: 0,
   });
@@ -54,7 +82,11 @@ function drawTable(trials) {
   shown.sort((a, b) => (descending ? -1 : 1) * compare(of(a), of(b)) || a.number - b.number);
   const rows = shown.map((trial) => {
     const cells = columns.map((column) =>
-      element("td", { textContent: column.say(trial), className: column.word ? "word" : "" }),
+      element("td", {
+        textContent: column.say(trial),
+        className: column.word ? "word" : "",
+        title: column.tip?.(trial) ?? "",
+      }),
     );
     const row = element("tr", { onclick: () => choose(trial.number) }, ...cells);
     row.classList.toggle("dominated", !trial.front);

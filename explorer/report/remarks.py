@@ -1,0 +1,129 @@
+"""What is said beside a table or a plot: what its marks mean, how sure the front is, and what is not on it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from explorer.ranking import Paired
+from explorer.report import flags, wording
+from explorer.report.view import View
+from explorer.result import Record
+
+ON_FRONT = "on front: the probability of belonging to the front, by the intervals of all readings"
+_NAMED = 8  # trials, before the others are counted
+_REASON = 160  # characters of a reason; the record has the rest
+_REASONS = 6  # groups of trials that a terminal is told of, one line each
+
+
+class LeftOut(NamedTuple):
+    """Trials that ended without a number for the same reason."""
+
+    kind: Literal["void", "failed", "infeasible"]
+    reason: str
+    trials: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({wording.trials(self.trials)}): {self.reason}"
+
+
+def remarks(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
+    """Everything worth saying about these records, each point a line."""
+    shown = list(records)
+    return [
+        *([ON_FRONT] if len(view.complete) > 1 and shown else []),
+        *about_the_front(view),
+        *against_dense(view, shown),
+        *footnotes(view, shown, metrics),
+        *not_on_the_front(view),
+    ]
+
+
+def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
+    """What the marks on these records (and metrics) mean, and whom they concern; empty when nothing is marked."""
+    shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
+    kinds = ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated"), (wording.SCALED, "scaled"))
+    for mark, pick in kinds:
+        concerned = {name for record in shown for name in getattr(record.evaluation, pick)}
+        names = [name for name in among if name in concerned]
+        if names:
+            notes.append(f"{mark} {wording.MEANING[mark]}: {', '.join(names)}")
+    for flag, numbers in doubts(shown).items():
+        said = flags.explain(flag)
+        notes.append(f"{wording.DOUBTFUL} {flag} ({wording.trials(numbers)}){': ' * bool(said)}{said}")
+    return notes
+
+
+def doubts(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
+    """Which trials bear which flag."""
+    found: dict[str, list[int]] = {}
+    for record in sorted(records, key=lambda r: r.number):
+        for flag in record.evaluation.flags:
+            found.setdefault(flag, []).append(record.number)
+    return {flag: tuple(numbers) for flag, numbers in found.items()}
+
+
+def about_the_front(view: View) -> Iterator[str]:
+    """How sure it is who is on the front."""
+    if near := view.near:
+        likeliest = ", ".join(f"{r.number} ({wording.chance(view.probability(r))})" for r in near[:_NAMED])
+        more = f" and {len(near) - _NAMED} less likely" if len(near) > _NAMED else ""
+        yield f"{len(near)} more may belong to it: trial{'s' * (len(near) > 1)} {likeliest}{more}"
+    if undecided := [r.number for r in view.complete if r.number in view.standing.undecided]:
+        yield f"undecided, and measuring again would tell: {wording.trials(undecided)}"
+    again = sorted((r for r in view.complete if view.readings(r) > 1), key=view.readings, reverse=True)
+    if again:
+        most = ", ".join(f"trial {r.number} {view.readings(r)} times" for r in again[:_NAMED])
+        more = f", and {len(again) - _NAMED} more" if len(again) > _NAMED else ""
+        yield f"measured more than once, all readings told together: {most}{more}"
+
+
+def against_dense(view: View, records: Iterable[Record]) -> Iterator[str]:
+    """What the scores lost or gained against the dense fp32 net, and whether that could be chance; a line a score."""
+    shown = {record.number: view.against_dense(record) for record in records} if view.compared else {}
+    for name in view.compared:
+        groups: dict[Paired, list[int]] = {}
+        for number, paired in shown.items():
+            if name in paired:
+                groups.setdefault(paired[name], []).append(number)
+        if groups:
+            assert view.baseline is not None
+            methods = ", ".join(dict.fromkeys(paired.method for paired in groups))
+            said = "; ".join(f"{difference(paired)} ({wording.trials(numbers)})" for paired, numbers in groups.items())
+            yield f"{name} against dense fp32 (trial {view.baseline.number}), {methods}: {said}"
+
+
+def difference(paired: Paired) -> str:
+    """``-0.036 [-0.061, -0.012] p 0.003``."""
+    value, low, high = paired.difference.value, paired.difference.low, paired.difference.high
+    interval = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
+    return f"{value:+.3f}{interval} {wording.p_value(paired.p_value)}"
+
+
+def not_on_the_front(view: View) -> Iterator[str]:
+    """Which trials ended without a number, and why: void, failed, infeasible; a line a reason."""
+    groups = left_out(view.records)
+    yield from map(str, groups[:_REASONS])
+    if rest := groups[_REASONS:]:
+        count = sum(len(group.trials) for group in rest)
+        yield f"and {count} more for {len(rest)} other reasons (--format json has all)"
+
+
+def left_out(records: Iterable[Record]) -> list[LeftOut]:
+    """The trials without a number, those of one reason together: void ones first, then failed, then infeasible."""
+    groups: dict[tuple[Literal["void", "failed", "infeasible"], str], list[int]] = {}
+    for record in sorted(records, key=lambda r: r.number):
+        if record.state != "complete":
+            void = record.state == "failed" and flags.is_void(record.reason)
+            groups.setdefault(("void" if void else record.state, _reason(record, void=void)), []).append(record.number)
+    found = [LeftOut(kind, reason, tuple(numbers)) for (kind, reason), numbers in groups.items()]
+    return sorted(found, key=lambda group: ("void", "failed", "infeasible").index(group.kind))
+
+
+def _reason(record: Record, *, void: bool) -> str:
+    """The first line of a reason; of a void trial with the sentence of each flag it names."""
+    first = (record.reason.splitlines() or ["no reason was recorded"])[0]
+    told = [str(doubt) for name, doubt in flags.VOID.items() if void and name in first]
+    first = first.removeprefix(flags.VOID_REASON).strip() if void else first
+    short = first if len(first) <= _REASON else first[: _REASON - 1] + "…"
+    return ": ".join([short, *told])
