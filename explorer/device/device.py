@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from explorer.artifacts import sha256_of
-from explorer.device import replies
+from explorer.device import meters, replies
 from explorer.device.line import Line, Note, Reply
 from explorer.device.parcel import Parcel, of_array, of_file
 from explorer.device.replies import Built
@@ -79,7 +79,7 @@ class Device:
         self.agent_sha = str(hello.get("agent_sha", ""))
         try:
             self.capabilities: Mapping[str, Any] = replies.capabilities(hello)
-            why_not = _no_meter(self._meter, self.capabilities["meters"])
+            why_not = meters.why_unusable(self._meter, self.capabilities["meters"])
         except ProtocolError as error:
             why_not = f"its agent does not keep to the protocol: {error}"
         if why_not:
@@ -93,6 +93,11 @@ class Device:
     def sent_bytes(self) -> int:
         """Bytes of files sent to the device in this session."""
         return self._line.sent_bytes
+
+    @property
+    def better_meter(self) -> str:
+        """A meter that would be taken if something were mended on the board, and what; empty when there is none."""
+        return meters.better(self._meter, self.capabilities["meters"])
 
     @property
     def can_race(self) -> bool:
@@ -317,21 +322,6 @@ def connect(
     started = start(spec, cache=cache, options=options or {}, holder=holder, search=search)
     meter = started.settings.get("meter")
     return Device(spec, started.transport, shares_host=started.shares_host, meter=meter, note=note)
-
-
-def _no_meter(wanted: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """Why the meter asked for by name cannot be used; empty when it can, or when any will do."""
-    name = wanted.get("name", "auto")
-    if name not in ("auto", "declared", *known):
-        return f"unknown meter {name!r}; known: auto, {', '.join(known)}"
-    if name == "declared":
-        missing = [key for key in ("idle_w", "busy_core_w") if not isinstance(wanted.get(key), (int, float))]
-        return f"the meter 'declared' needs {' and '.join(missing)}, in watts" if missing else ""
-    return (
-        f"the meter {name!r} cannot be used: {known[name]['why_not']}"
-        if name in known and known[name]["why_not"]
-        else ""
-    )
 
 
 def _ending(error: AgentError, where: str) -> Infeasible | JobFailed | DeviceLost:

@@ -131,6 +131,7 @@ class Duties:
         except BadInput:
             device.close()
             raise
+        self._tell_once(device.better_meter, f"{spec}: a meter is passed over: {device.better_meter}")
         return device
 
     def reference(self, device: Device) -> Metrics | None:
@@ -203,15 +204,18 @@ class Duties:
                 return replace(bench, reference=(built, deployment), level=self.levels.get(mode))
         except (Infeasible, JobFailed) as error:
             why = str(error)
-        if device.name not in self._told:
-            self._told.add(device.name)
-            self.note(f"{device.name}: measured without the reference engine beside: {why}")
+        self._tell_once(device.name, f"{device.name}: measured without the reference engine beside: {why}")
         return replace(bench, scale=replace(bench.scale, unknown=True))
 
     def _bench(self, device: Device, scale: Scale) -> Bench:
         return Bench(
             self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging, note=self.note
         )
+
+    def _tell_once(self, what: str, text: str) -> None:
+        if what and what not in self._told:
+            self._told.add(what)
+            self.note(text)
 
     def _holder(self, spec: str) -> str:
         """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two."""

@@ -25,7 +25,8 @@ class Meter(Protocol):
     """What a meter offers; a plug-in imports nothing of ours to be one.
 
     It may say more: `what` (one line for lists), `units` (of a placement such as "gpu+dla", those it measures; all when
-    it does not say), `period_s` (how often to read it) and `close()` (called when it is not needed any more).
+    it does not say), `period_s` (how often to read it), `mendable` (it is here, and what keeps it from being used can
+    be mended as `available` says) and `close()` (called when it is not needed any more).
     """
 
     name: str
@@ -77,10 +78,10 @@ def choose(wanted: Mapping[str, Any], placement: str = "cpu") -> Choice:
         return _first(wanted, placement)
     if name not in METERS:
         raise AgentError(UNSUPPORTED, f"unknown meter {name!r}", hint="known: auto, " + ", ".join(METERS))
-    meter, why_not = _asked(METERS[name], wanted, placement)
-    if meter is None:
-        raise AgentError(UNSUPPORTED, f"the meter {name} cannot be used: {why_not}")
-    return Choice(meter, {})
+    answer = _asked(METERS[name], wanted, placement)
+    if answer.meter is None:
+        raise AgentError(UNSUPPORTED, f"the meter {name} cannot be used: {answer.why_not}")
+    return Choice(answer.meter, {})
 
 
 def describe() -> dict[str, Any]:
@@ -88,38 +89,51 @@ def describe() -> dict[str, Any]:
     return {str(name): _described(factory) for name, factory in METERS.items()}
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """A meter that is ready to be read, or why not."""
+
+    meter: Meter | None
+    why_not: str = ""
+    mendable: bool = False
+
+
 def _first(wanted: Mapping[str, Any], placement: str) -> Choice:
     passed_over: dict[str, str] = {}
     for name, factory in METERS.items():
-        meter, passed_over[name] = _asked(factory, wanted, placement)
-        if meter is not None:
-            del passed_over[name]
-            return Choice(meter, passed_over)
+        answer = _asked(factory, wanted, placement)
+        if answer.meter is not None:
+            return Choice(answer.meter, passed_over)
+        passed_over[name] = answer.why_not
     return Choice(None, passed_over)
 
 
-def _asked(factory: MeterFactory, wanted: Mapping[str, Any], placement: str | None) -> tuple[Meter | None, str]:
-    """The meter, ready to be read, or why not; somebody's meter that fails even to say so is one that cannot."""
+def _asked(factory: MeterFactory, wanted: Mapping[str, Any], placement: str | None) -> _Answer:
+    """What comes of making a meter; somebody's that fails even to say why not is one that cannot be used."""
     try:
         meter = factory(wanted)
         units = getattr(meter, "units", ())
         if placement is not None and units and not set(units).intersection(placement.split("+")):
-            return None, f"it measures what runs on {' or '.join(units)}, this runs on {placement}"
+            return _Answer(None, f"it measures what runs on {' or '.join(units)}, this runs on {placement}")
         why_not = str(meter.available() or "")
     except Exception as error:  # noqa: BLE001  whatever a plug-in raises
-        why_not = f"{type(error).__name__}: {error}"
-    return (None, why_not) if why_not else (meter, "")
+        return _Answer(None, f"{type(error).__name__}: {error}")
+    return _Answer(None, why_not, bool(getattr(meter, "mendable", False))) if why_not else _Answer(meter)
 
 
 def _described(factory: MeterFactory) -> dict[str, Any]:
-    meter, why_not = _asked(factory, {}, None)
-    told = {"available": meter is not None, "why_not": why_not, "what": str(getattr(factory, "what", ""))}
+    answer = _asked(factory, {}, None)
+    meter, told = answer.meter, {"what": str(getattr(factory, "what", "")), "why_not": answer.why_not}
     if meter is None:
-        return told
+        return dict(told, available=False, mendable=answer.mendable)
     try:
         facts = dict(meter.facts(), rails=list(meter.rails()), units=list(getattr(meter, "units", ())))
     except Exception as error:  # noqa: BLE001  a plug-in's again
-        return dict(told, available=False, why_not=f"{type(error).__name__}: {error}")
+        return dict(told, available=False, mendable=False, why_not=f"{type(error).__name__}: {error}")
     finally:
         getattr(meter, "close", bool)()
-    return dict(told, **{key: facts[key] for key in ("rails", "units", "policy", "lag_s", "doubt") if key in facts})
+    return dict(
+        told,
+        available=True,
+        **{key: facts[key] for key in ("rails", "units", "policy", "lag_s", "doubt") if key in facts},
+    )

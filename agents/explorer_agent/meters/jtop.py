@@ -32,7 +32,7 @@ import time
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from explorer_agent import rails, sysfs
+from explorer_agent import jetson, rails, sysfs
 
 INTERVAL_S = 1.0  # asked for; the first client of the service decides for all of them
 SOCKET = Path("/run/jtop.sock")
@@ -70,6 +70,7 @@ class Jtop:
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:
         self._python = str(wanted.get("python") or "")
+        self.mendable = False
         self._client: _Client | None = None
         self._rails: list[str] = []
         self._supplies: list[str] = []
@@ -77,6 +78,7 @@ class Jtop:
 
     def available(self) -> str:
         python = self._python or _interpreter()
+        self.mendable = bool(python or jetson.facts())
         if not python:
             return "jetson-stats is not installed: sudo pip3 install jetson-stats, then sudo jtop --install-service"
         self.close()

@@ -65,11 +65,13 @@ class Nvml:
         self._gpus: list[_Gpu] = []
         self._deaf: list[_Gpu] = []
         self.quantity = "J"
+        self.mendable = False
 
     def available(self) -> str:
         try:
             self._open()
         except (OSError, AttributeError) as error:  # no such library, or one without the functions
+            self.mendable = getattr(error, "errno", None) in _HINTS
             return _why_not(error)
         except LookupError as error:
             return str(error)

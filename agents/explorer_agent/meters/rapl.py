@@ -37,6 +37,7 @@ class Rapl:
     def __init__(self, wanted: Mapping[str, Any], *, root: Path = sysfs.ROOT) -> None:
         self._root = root
         self._zones: list[_Zone] = []
+        self.mendable = False
 
     def available(self) -> str:
         folders = _folders(self._root / POWERCAP)
@@ -45,6 +46,7 @@ class Rapl:
         try:
             self._zones = [_Zone(name, folder) for name, folder in folders]
         except PermissionError as error:
+            self.mendable = True
             return f"{error}; until the next boot: sudo chmod a+r /{POWERCAP}/intel-rapl:*/energy_uj"
         except (OSError, ValueError) as error:
             return str(error)

@@ -51,6 +51,10 @@ class Lazy(SteadyMeter):
         return ["a", "b"] if self.ready else []
 
 
+class Unplugged(Absent):
+    mendable = True
+
+
 class OnGpu(SteadyMeter):
     units = ("gpu",)
     what = "a fake of a GPU's"
@@ -121,9 +125,10 @@ def test_what_is_no_power_is_not_declared(figures: Mapping[str, Any]) -> None:
 
 
 def test_every_meter_is_described_in_the_order_of_asking(put: Put) -> None:
-    put(absent=Absent, gpu=OnGpu, lazy=Lazy)
+    put(absent=Absent, unplugged=Unplugged, gpu=OnGpu, lazy=Lazy)
     told = describe()
-    assert list(told) == ["absent", "gpu", "lazy"]
+    assert list(told) == ["absent", "unplugged", "gpu", "lazy"]
+    assert (told["absent"]["mendable"], told["unplugged"]["mendable"]) == (False, True)
     assert (told["absent"]["available"], told["absent"]["why_not"]) == (False, "its cable is not plugged in")
     assert (told["gpu"]["units"], told["gpu"]["what"]) == (["gpu"], "a fake of a GPU's")
     assert told["lazy"]["rails"] == ["a", "b"]
@@ -140,7 +145,12 @@ def test_one_that_cannot_even_be_described_is_not_there(put: Put) -> None:
             Mute.closed = True
 
     put(mute=Mute)
-    assert describe()["mute"] == {"available": False, "why_not": "RuntimeError: no words", "what": ""}
+    assert describe()["mute"] == {
+        "available": False,
+        "mendable": False,
+        "why_not": "RuntimeError: no words",
+        "what": "",
+    }
     assert Mute.closed
 
 

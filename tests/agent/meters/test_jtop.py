@@ -18,13 +18,16 @@ from explorer_agent.testing import MeterContract
 
 Line = dict[str, Any]
 MeterOf = Callable[..., Jtop]
-# Stands where the Python of jetson-stats would: prints the lines in its file, each when its time has come, then waits.
+# Stands where the Python of jetson-stats would: prints the first line of its file, and the others when it may go on.
 CLIENT = """#!{python}
-import json, sys, time
+import json, os, sys, time
 began = time.perf_counter()
 print(json.dumps({{"version": "7.2.2"}}), flush=True)
-for at, line in json.load(open({lines!r})):
-    time.sleep(max(0.0, began + at - time.perf_counter()))
+for number, line in enumerate(json.load(open({lines!r}))):
+    while number and not os.path.exists({lines!r} + ".go"):
+        time.sleep(0.01)
+    if "end" in line:
+        sys.exit()
     if "rails" in line:
         line = dict({{"uptime_s": time.perf_counter() - began, "interval_s": 1.0}}, **line)
     print(json.dumps(line), flush=True)
@@ -43,13 +46,13 @@ SUPPLY = {"ucsi-source-psy-1": {"power": 45000, "volt": 20000}}
 
 @pytest.fixture
 def meter_of(tmp_path: Path) -> Any:
-    """Makes meters whose client tells these lines, each (seconds, line) or a line."""
+    """Makes meters whose client tells these lines, all but the first when `settled` is asked."""
     made: list[Jtop] = []
 
-    def make(*lines: Line | tuple[float, Line], available: str = "") -> Jtop:
-        script, timed = tmp_path / f"python-{len(made)}", tmp_path / f"lines-{len(made)}.json"
-        timed.write_text(json.dumps([line if isinstance(line, tuple) else (0.0, line) for line in lines]))
-        script.write_text(CLIENT.format(python=sys.executable, lines=str(timed)))
+    def make(*lines: Line, available: str = "") -> Jtop:
+        script, told = tmp_path / f"python-{len(made)}", tmp_path / f"lines-{len(made)}.json"
+        told.write_text(json.dumps(lines))
+        script.write_text(CLIENT.format(python=sys.executable, lines=str(told)))
         script.chmod(0o755)
         made.append(Jtop({"python": str(script)}))
         assert made[-1].available() == available
@@ -62,8 +65,10 @@ def meter_of(tmp_path: Path) -> Any:
 
 def settled(meter: Jtop, lines: int) -> list[float]:
     """What it reads when its client has told all its lines."""
-    deadline = time.monotonic() + 60
-    while meter._client is not None and meter._client.told < lines:
+    client, deadline = meter._client, time.monotonic() + 60
+    assert client is not None
+    Path(client.python.replace("python-", "lines-") + ".json.go").touch()
+    while client.told < lines:
         assert time.monotonic() < deadline
         meter.read()
     return list(meter.read())
@@ -153,9 +158,11 @@ def test_what_jetson_stats_says_is_said_with_what_to_do(said: str, kind: str, to
 
 
 def test_a_client_that_fails_midway_ends_the_reading(meter_of: MeterOf) -> None:
-    meter = meter_of(NX, (0.2, {"error": "Lost connection with server", "kind": "JtopException"}))
+    meter = meter_of(NX, {"error": "Lost connection with server", "kind": "JtopException"})
     with pytest.raises(JtopError, match="jtop's service went away"):
         settled(meter, 99)
+    with pytest.raises(JtopError, match="ended without a word"):
+        settled(meter_of(NX, {"end": True}), 99)
 
 
 def test_the_command_names_the_python_it_is_installed_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
