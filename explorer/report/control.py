@@ -43,7 +43,7 @@ def charts(view: View) -> tuple[Chart, ...]:
 
 
 def _chart(board: str, lines: Sequence[Mapping[str, Any]]) -> Chart:
-    values = [float(line["latency_ms"]) for line in lines]
+    values = [float(line["latency_ms"]["value"]) for line in lines]
     centre = statistics.median(values)
     reach = 3 * 1.4826 * statistics.median(abs(value - centre) for value in values)
     points = [

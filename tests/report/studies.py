@@ -98,8 +98,9 @@ def over_time(count: int = 40, *, out: Iterable[int] = (20, 21)) -> list[dict[st
             "board": "local:",
             "time": f"2026-11-21T08:{number:02d}:00+00:00",
             "trial": number,
-            "latency_ms": value,
-            "reference": {"latency_ms": {"value": value, "low": value * 0.99, "high": value * 1.01}},
+            "power_mode": "",
+            "latency_ms": _around(value, 0.01).to_json(),
+            "reference": {"latency_ms": _around(value, 0.01).to_json()},
         }
         for number, value in enumerate(values)
     ]
