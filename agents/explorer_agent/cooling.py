@@ -36,7 +36,7 @@ class Cooler:
         """
         course = _Course()
         gave_up = None
-        while course.look(self._root) and gave_up is None:
+        while gave_up is None and course.look(self._root):
             gave_up = self._verdict(course, at_most_s)
             if stop():
                 break

@@ -104,8 +104,11 @@ class Modes:
         try:
             self._held.secure()
             self._promise(before)
+        except (OSError, ValueError) as error:  # what could not be set back is not touched
+            raise self._refuse(name, f"the power mode {name} cannot be set: {_why(str(error))}") from error
+        try:
             told = self._run(name)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             told = str(error)
         if self.current() == name:
             self.switches += 1
@@ -125,7 +128,9 @@ class Modes:
         assert self._found is not None
         if before not in self._found.numbers:
             raise OSError("which mode it is in is not told, so that it could not be set back")
-        self._held.journal.promise([{"do": "nvpmodel", "mode": self._found.numbers[before]}])
+        entry = {"do": "nvpmodel", "mode": self._found.numbers[before]}
+        # Who lets the board restart for a mode cannot have it back in one that only a restart leads to.
+        self._held.journal.promise([dict(entry, may_stay=True) if self._reboot == "allow" else entry])
         self._promised = True
 
     def _run(self, name: str, answer: bytes = b"") -> str:

@@ -34,7 +34,8 @@ from explorer_agent.messages import (
 )
 from explorer_agent.wire import Frame, Message, ProtocolError
 
-# What of a deployment changes the engine; threads, streams and power mode are chosen when it is loaded.
+# What of a deployment changes the engine, beside the power mode: a compiler may time kernels. Threads and streams are
+# chosen when it is loaded.
 BUILD_FIELDS = ("runtime", "precision", "batch", "placement")
 # Part of every key in the caches. 1: first; 2: the code of a runtime that a plug-in brings counts.
 CACHE_FORMAT = 2
@@ -81,6 +82,7 @@ class Work:
         request = decode(Build, frame.message)
         deployment = self._deployment(request.deployment)
         fields = [getattr(deployment, name) for name in BUILD_FIELDS]
+        fields += [deployment.power_mode] if deployment.power_mode else []
         key = [CACHE_FORMAT, checked(request.source), self._bound_to(deployment), fields]
         known = self._builds.get(key)
         if known is not None and self._blobs.here(known[0]["engine"]):
