@@ -78,7 +78,8 @@ DOUBTS: Mapping[str, Doubt] = {
     "meter-failed": Doubt("the power meter broke off", "the trial's raw file has its words"),
     "no-meter": Doubt("nothing measured power", "'explorer agent check' says why not"),
     "no-reference": Doubt(
-        "no reference engine on its board, so its scale is unknown", "see why the reference cannot run there"
+        "the reference engine was not measured beside it, so drift is neither seen nor cancelled",
+        "what the run said tells why",
     ),
     "out-of-control": Doubt(
         "the reference engine beside it lay beyond its control limits", "see the control chart, and what changed"

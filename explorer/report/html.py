@@ -18,7 +18,7 @@ from explorer.report import flags, look, wording
 from explorer.report.control import Chart, about_the_reference, charts, to_json
 from explorer.report.method import method
 from explorer.report.remarks import ON_FRONT, about_the_front, against_dense, doubts, footnotes, left_out
-from explorer.report.text import against_cell, cell, finite, number_of
+from explorer.report.text import AGAINST, against_cell, cell, finite, number_of
 from explorer.report.view import View
 from explorer.result import Record
 
@@ -55,7 +55,7 @@ def content(view: View, *, pareto: bool) -> dict[str, Any]:
         "palette": look.PALETTE,
         "frontFirst": pareto,
         "notes": list(view.notes),
-        "compared": [{"name": name, "heading": f"{wording.heading(name)} − dense fp32"} for name in view.compared],
+        "compared": [{"name": name, "heading": f"{wording.heading(name)} {AGAINST}"} for name in view.compared],
         "footnotes": [*_remarks(view), *filter(None, [view.hypervolume_note])],
         "doubts": {flag: flags.explain(flag) for flag in doubts(view.complete)},
         "leftOut": _left_out(view),

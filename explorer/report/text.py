@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from explorer.report import flags, wording
@@ -15,6 +15,8 @@ from explorer.report.method import method
 from explorer.report.remarks import difference, doubts, left_out, remarks
 from explorer.report.view import View
 from explorer.result import Record
+
+AGAINST = "− dense fp32"
 
 
 def as_json(view: View, *, pareto: bool) -> str:
@@ -141,28 +143,24 @@ def columns(view: View, *, ending: Sequence[str] = ()) -> list[str]:
 
 
 def _md_table(records: Sequence[Record], view: View) -> str:
-    doubts_too = ["doubts"] if doubts(records) else []
-    against = [f"{wording.heading(name)} − dense fp32" for name in view.compared]
-    headings = ["trial", "on front", *map(wording.heading, [*view.axes, *view.metrics]), *against, *doubts_too]
-    rule = [
-        "---:",
-        "---:",
-        *["---" for _ in view.axes],
-        *["---:" for _ in [*view.metrics, *against]],
-        *("---" for _ in doubts_too),
-    ]
-    rows = [
-        [
-            number_of(record),
-            wording.chance(view.probability(record)),
-            *(wording.say(record.params.get(name, "–")) for name in view.axes),
-            *(cell(record, name) for name in view.metrics),
-            *(against_cell(record, view, name) for name in view.compared),
-            *(", ".join(record.evaluation.flags) or "–" for _ in doubts_too),
-        ]
-        for record in records
-    ]
-    return "\n".join(f"| {' | '.join(map(escape_markdown, cells))} |" for cells in [headings, rule, *rows])
+    columns = list(_md_columns(records, view))
+    headings, rules, cells = zip(*columns, strict=True)
+    rows = [headings, rules, *zip(*cells, strict=True)]
+    return "\n".join(f"| {' | '.join(map(escape_markdown, row))} |" for row in rows)
+
+
+def _md_columns(records: Sequence[Record], view: View) -> Iterator[tuple[str, str, list[str]]]:
+    """Heading, rule and cells; a score's difference from the dense fp32 net stands beside the score."""
+    yield "trial", "---:", [number_of(record) for record in records]
+    yield "on front", "---:", [wording.chance(view.probability(record)) for record in records]
+    for axis in view.axes:
+        yield wording.heading(axis), "---", [wording.say(record.params.get(axis, "–")) for record in records]
+    for name in view.metrics:
+        yield wording.heading(name), "---:", [cell(record, name) for record in records]
+        if name in view.compared:
+            yield f"{wording.heading(name)} {AGAINST}", "---:", [against_cell(r, view, name) for r in records]
+    if doubts(records):
+        yield "doubts", "---", [", ".join(record.evaluation.flags) or "–" for record in records]
 
 
 def escape_markdown(text: str) -> str:

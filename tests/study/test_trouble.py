@@ -140,6 +140,7 @@ def test_a_doubtful_run_is_flagged_wherever_it_is_told(place: Path, batch: int, 
     )
 
 
+@pytest.mark.slow
 def test_a_throttled_run_is_void_and_never_on_the_front(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

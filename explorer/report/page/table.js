@@ -11,6 +11,16 @@ const doubtful = {
   tip: reasons,
 };
 
+// A score's difference from the dense fp32 net, beside the score.
+const against = ({ name, heading }) => ({
+  key: `against ${name}`,
+  heading,
+  word: false,
+  of: ({ against: { [name]: text } }) => (text === "–" ? null : parseFloat(text)),
+  say: ({ against: { [name]: text } }) => text,
+  hint: "the difference, its 95 % interval, and how often chance alone would show as much",
+});
+
 const columns = [
   { key: "trial", heading: "trial", word: false, of: ({ number }) => number, say: ({ label }) => label, tip: reasons },
   {
@@ -31,20 +41,16 @@ const columns = [
       say: ({ params }) => params[name] ?? "–",
     };
   }),
-  ...study.metrics.map(({ name, heading }) => ({
-    key: name,
-    heading,
-    word: false,
-    of: (trial) => value(trial, name),
-    say: ({ said }) => said[name] ?? "–",
-  })),
-  ...study.compared.map(({ name, heading }) => ({
-    key: `against ${name}`,
-    heading,
-    word: false,
-    of: ({ against }) => (against[name] === "–" ? null : parseFloat(against[name])),
-    say: ({ against }) => against[name],
-  })),
+  ...study.metrics.flatMap(({ name, heading }) => [
+    {
+      key: name,
+      heading,
+      word: false,
+      of: (trial) => value(trial, name),
+      say: ({ said }) => said[name] ?? "–",
+    },
+    ...study.compared.filter((score) => score.name === name).map(against),
+  ]),
   ...(Object.keys(study.doubts).length ? [doubtful] : []),
 ];
 
