@@ -7,6 +7,9 @@ results folder ──► view ──┬── table       for eyes, on a termina
                           ├── html        one file, interactive, by plotly
                           ├── notebook    pandas frames
 two results folders ──────┴── versus      the same space on two devices: what is the other way round
+
+What is said beside the figures is the same in every format: `flags` (doubts in sentences), `remarks` (how sure the
+front is, what is not on it and why), `control` (the reference engine over time), `method` (how it was measured).
 """
 
 from __future__ import annotations

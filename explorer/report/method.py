@@ -32,6 +32,7 @@ def method(view: View) -> dict[str, str]:
         "clocks": _each(headers, _clocks),
         "temperature": _temperature(headers),
         "cost of looking": _cost(headers),
+        "from run to run": _spreads(view),
     }
     return {name: said for name, sentences in told.items() if (said := "; or ".join(filter(None, sentences)))}
 
@@ -73,6 +74,14 @@ def _plan(view: View) -> Iterator[str]:
             f"warmed up until steady, then windows of {plan['window_s']:g} s until the 95 % interval is within "
             f"{100 * plan['relative_interval']:g} %, for {plan['budget_s']:g} s at most"
         )
+
+
+def _spreads(view: View) -> Iterator[str]:
+    """What runs of one candidate differ by, beyond each one's own interval, and whence that is known."""
+    sources: dict[str, list[str]] = {}
+    for name, spread in view.standing.spreads.items():
+        sources.setdefault(spread.source, []).append(wording.title(name)[0])
+    yield "; ".join(f"{', '.join(names)}: {source}" for source, names in sources.items())
 
 
 def _power(header: Header) -> str:

@@ -10,7 +10,7 @@ from explorer.report import flags, wording
 from explorer.report.view import View
 from explorer.result import Record
 
-ON_FRONT = "on front: the probability of belonging to the front, by the intervals of all readings"
+ON_FRONT = "on front: the probability of belonging to it, by the intervals of all readings and what runs differ by"
 _NAMED = 8  # trials, before the others are counted
 _REASON = 160  # characters of a reason; the record has the rest
 _REASONS = 6  # groups of trials that a terminal is told of, one line each

@@ -25,8 +25,7 @@ ESTIMATED, SIMULATED, SCALED, DOUBTFUL = "*", "†", "‡", "!"
 MEANING = {
     ESTIMATED: "estimated by a model, not measured",
     SIMULATED: "simulated: a virtual board, not a real one",
-    SCALED: "brought to the scale of the study's first board by their references (boards.jsonl)",
-    DOUBTFUL: "deserves doubt",
+    SCALED: "brought to one scale by the reference engine measured beside (boards.jsonl)",
 }
 
 
@@ -47,8 +46,8 @@ def heading(name: str) -> str:
 
 
 def marks(record: Record, metric: str) -> str:
-    """``*`` for an estimated metric, ``†`` for a simulated one, ``‡`` for one brought to another board's scale; belongs
-    wherever the number is printed.
+    """``*`` for an estimated metric, ``†`` for a simulated one, ``‡`` for one brought to another scale;
+    belongs wherever the number is printed.
     """
     found = record.evaluation
     marked = ((ESTIMATED, found.estimated), (SIMULATED, found.simulated), (SCALED, found.scaled))

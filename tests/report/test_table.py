@@ -85,7 +85,7 @@ def test_who_is_on_the_front_is_told_as_a_probability(view: View) -> None:
     lines = as_table(view, pareto=True, width=80).splitlines()
     said = [wording.chance(view.probability(r)) for r in view.front]
     assert [line.split()[1] for line in lines if re.match(r" +\d+!?  ", line)] == said
-    assert "on front: the probability of belonging to the front" in "\n".join(lines)
+    assert "on front: the probability of belonging to it" in "\n".join(lines)
 
 
 def test_what_ended_without_a_number_is_told_with_its_reason(view: View) -> None:

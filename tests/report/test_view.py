@@ -157,7 +157,7 @@ def test_what_was_brought_to_another_scale_is_marked_wherever_it_stands() -> Non
     objectives = [{"metric": "latency_ms", "direction": "min"}]
     view = view_of(StudyData(Path("x"), {"study": "x", "objectives": objectives}, trials))
     assert "3.00 ±0.10‡" in as_table(view, pareto=False, width=80)
-    told = "brought to the scale of the study's first board by their references (boards.jsonl): latency_ms"
+    told = "brought to one scale by the reference engine measured beside (boards.jsonl): latency_ms"
     assert told in " ".join(as_table(view, pareto=False, width=80).split())
     assert '"latency_ms": 1.031' in as_json(view, pareto=False)
     assert ",latency_ms=1.031," in as_csv(view, pareto=False)
