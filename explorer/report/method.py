@@ -32,7 +32,7 @@ def method(view: View) -> dict[str, str]:
         "clocks": _each(headers, _clocks),
         "temperature": _temperature(headers),
         "cost of looking": _cost(headers),
-        "from run to run": _spreads(view),
+        "runs differ": _spreads(view),
     }
     return {name: said for name, sentences in told.items() if (said := "; or ".join(filter(None, sentences)))}
 

@@ -71,11 +71,13 @@ def about_the_front(view: View) -> Iterator[str]:
         yield f"{len(near)} more may belong to it: trial{'s' * (len(near) > 1)} {likeliest}{more}"
     if undecided := [r.number for r in view.complete if r.number in view.standing.undecided]:
         yield f"undecided, and measuring again would tell: {wording.trials(undecided)}"
-    again = sorted((r for r in view.complete if view.readings(r) > 1), key=view.readings, reverse=True)
-    if again:
-        most = ", ".join(f"trial {r.number} {view.readings(r)} times" for r in again[:_NAMED])
-        more = f", and {len(again) - _NAMED} more" if len(again) > _NAMED else ""
-        yield f"measured more than once, all readings told together: {most}{more}"
+    again: dict[int, list[int]] = {}
+    for record in view.complete:
+        again.setdefault(view.readings(record), []).append(record.number)
+    if often := [
+        f"{count} times: {wording.trials(again[count])}" for count in sorted(again, reverse=True) if count > 1
+    ]:
+        yield f"measured more than once, all readings told together: {'; '.join(often)}"
 
 
 def against_dense(view: View, records: Iterable[Record]) -> Iterator[str]:

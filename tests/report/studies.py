@@ -106,6 +106,14 @@ def over_time(count: int = 40, *, out: Iterable[int] = (20, 21)) -> list[dict[st
     ]
 
 
+def race(number: int, means: Mapping[int, float], *, metric: str = "latency_ms", sd: float = 0.003) -> dict[str, Any]:
+    """A line of ``races.jsonl``: the logarithms of what each trial yielded, up to what all have in common."""
+    cov = [[sd**2 if one == other else 0.0 for other in means] for one in means]
+    readings = {metric: {"trials": list(means), "mean": list(means.values()), "cov": cov}}
+    line = {"race": number, "device": "local:", "trials": list(means), "started": "2026-11-21T09:00:00+00:00"}
+    return {**line, "seconds": 2.0, "flags": [], "readings": readings}
+
+
 def write(
     folder: Path,
     records: Iterable[Record] = (),
@@ -113,6 +121,7 @@ def write(
     objectives: Mapping[str, str] = OBJECTIVES[0],
     study: str = "walkers-cpu",
     boards: Iterable[Mapping[str, Any]] = (),
+    races: Iterable[Mapping[str, Any]] = (),
     **more: Any,
 ) -> Path:
     """A results folder holding `records`."""
@@ -128,4 +137,6 @@ def write(
             results.append(item)
         for line in boards:
             results.append_board(line)
+        for line in races:
+            results.append_race(line, raw={})
     return folder

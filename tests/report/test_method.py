@@ -76,11 +76,11 @@ def test_a_raw_file_that_is_gone_or_broken_costs_only_what_it_would_have_told(
         raw.unlink()
     else:
         raw.write_bytes(content)
-    assert set(method(load(tmp_path / "x"))) <= {"device", "each candidate", "from run to run"}
+    assert set(method(load(tmp_path / "x"))) <= {"device", "each candidate", "runs differ"}
     assert in_one_line(load(tmp_path / "x")) == ""
 
 
 def test_what_runs_differ_by_is_told_with_its_source(view: View) -> None:
-    said = method(view)["from run to run"]
+    said = method(view)["runs differ"]
     assert said.startswith("throughput, energy: assumed: ")
     assert "nothing has been measured twice" in said
