@@ -134,6 +134,8 @@ def test_the_power_mode_is_asked_for_where_its_file_does_not_tell(tmp_path: Path
     tree.write("usr/sbin/nvpmodel", "#!/bin/sh\necho NV Fan Mode:quiet\necho NV Power Mode: 15W\necho 2\n").chmod(0o755)
     (told,) = power.power_mode(look_at(tmp_path))
     assert told["found"] == "15W, of MAXN, 10W, 15W, 25W"
+    lasting = list(power.power_mode(look_at(tmp_path, power_mode={"lasting": "restarted for 15W, and stays in it"})))
+    assert (lasting[-1]["state"], lasting[-1]["found"]) == ("note", "restarted for 15W, and stays in it")
 
 
 @pytest.mark.parametrize(

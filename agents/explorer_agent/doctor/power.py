@@ -105,6 +105,9 @@ def power_mode(look: Look) -> Iterator[Finding]:
         yield finding("power mode", NOTE, found, "ask on the board: sudo nvpmodel -q")
     else:
         yield finding("power mode", OK, f"{current}, of {', '.join(modes.names)}")
+    lasting = look.capabilities.get("power_mode", {}).get("lasting", "")
+    if lasting:
+        yield finding("power mode", NOTE, lasting, "set it by hand to have it back: sudo nvpmodel -m")
 
 
 def _asked(root: Path) -> str:
