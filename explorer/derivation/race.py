@@ -16,7 +16,7 @@ import numpy as np
 
 from explorer.derivation.trial import DIGITS
 from explorer.statistics import Floats, Measurement
-from explorer.statistics.readings import curve, delay_s, lag, total_rails
+from explorer.statistics.readings import Curve, curve, delay_s, lag, total_rails
 
 LAGS_MIN = 5  # time constants of a meter's filter, which a turn must outlast for its own watts to be told
 IDLE_MIN_S = 0.05
@@ -79,13 +79,30 @@ def _joules(measurement: Measurement) -> dict[str, Floats]:
     readings, span = curve(measurement, total_rails(measurement)), (float(starts[0]), float(ends[-1]))
     if not readings.covers(*span) or float(np.median(ends - starts)) < LAGS_MIN * lag(measurement)[0]:
         return {}
-    gross = readings.between(starts, ends) + delay_s(measurement, readings) * readings.rise(starts, ends)
+    gross = _inside(measurement, readings, starts, ends)
+    if gross is None:
+        return {}
     found = {"energy_mj": gross}
     idle = series.get("idle_s", np.zeros(2))
     if idle[1] - idle[0] > IDLE_MIN_S and readings.covers(float(idle[0]), float(idle[1])):
         watts = float(readings.between(idle[:1], idle[1:])[0]) / float(idle[1] - idle[0])
         found["energy_net_mj"] = gross - watts * (ends - starts)
     return found
+
+
+def _inside(measurement: Measurement, readings: Curve, starts: Floats, ends: Floats) -> Floats | None:
+    """Joules of each turn by the readings within it; None where a turn has fewer than two.
+
+    Up to its edges the curve would lean on the neighbours' watts, and every entrant come out nearer to the others than
+    it is: by 0.5 % of what their watts differ with fifty readings a turn, which no number of rounds averages out.
+    """
+    first = np.searchsorted(readings.times, starts + lag(measurement)[0])
+    last = np.searchsorted(readings.times, ends, side="right") - 1
+    if (last <= first).any():
+        return None
+    begin, end = readings.times[first], readings.times[last]
+    joules = readings.between(begin, end) + delay_s(measurement, readings) * readings.rise(begin, end)
+    return np.asarray(joules / (end - begin) * (ends - starts), np.float64)
 
 
 def _reading(rounds: Any, entrants: Sequence[Entrant], *, offset: Floats, sign: float = 1.0) -> dict[str, Any]:
