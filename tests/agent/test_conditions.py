@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import boards
 
 from explorer_agent import board, conditions, cooling, undo
 from explorer_agent.readiness import judged
-from tests.fixtures import boards
 
 ALARM = "sys/class/thermal/cooling_device0/cur_state"
 CLK = "sys/kernel/debug/bpmp/debug/clk"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import boards
 
 from explorer_agent import modes, undo
 from explorer_agent.clocks import Held, board_settings
@@ -21,7 +22,6 @@ from explorer_agent.messages import BUSY, INFEASIBLE, AgentError
 from explorer_agent.modes import Modes
 from explorer_agent.readiness import Readiness
 from explorer_agent.streams import Link
-from tests.fixtures import boards
 
 from .talk import FAKE, Talk, gone
 from .test_watchdog import watchdogs
