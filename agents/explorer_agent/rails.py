@@ -140,10 +140,11 @@ def _iio(root: Path) -> list[Rail]:
 def _hwmon(root: Path) -> list[Rail]:
     found = []
     for name, driver in sysfs.texts(root, "sys/class/hwmon/hwmon*/name"):
+        folder = name.parent.resolve()  # below the chip: under hwmon3 another chip may be found tomorrow
         if driver == "ina3221":
-            found += [_channel(name.parent, channel) for channel in "123"]  # 4 to 6 are shunts, 7 is their sum
+            found += [_channel(folder, channel) for channel in "123"]  # 4 to 6 are shunts, 7 is their sum
         elif driver == "ina238":
-            found.append(_input(name.parent))
+            found.append(_input(folder))
     return [rail for rail in found if rail is not None]
 
 
