@@ -40,12 +40,12 @@ def test_subjects_that_are_all_alike_are_still_not_certain() -> None:
 
 def test_the_interval_over_subjects_covers_the_truth() -> None:
     rng, held = np.random.default_rng(0), 0
-    for _ in range(100):
+    for _ in range(60):
         metric = subjects(rng.beta(8, 2, 60), 6, rng).metric()
         assert metric.low is not None
         assert metric.high is not None
         held += metric.low <= 0.8 <= metric.high
-    assert 87 <= held <= 100
+    assert 51 <= held <= 60
 
 
 @pytest.mark.parametrize("kind", ["share", "rms"])

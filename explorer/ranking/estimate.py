@@ -15,7 +15,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky
 
 from explorer.ranking import spread
 from explorer.ranking.readings import Heat, Readings
@@ -141,9 +140,8 @@ def _solve(readings: Readings, once: float, races: _Normals) -> tuple[float, Flo
     raced = readings.raced
     own = readings.within[raced] + readings.weight[raced] * once
     first = readings.first[raced]
-    factor = cholesky(races.precision + np.diag(1 / own), lower=True)
-    vector = races.vector + first / own
-    mean = cho_solve((factor, True), vector)
+    precision, vector = races.precision + np.diag(1 / own), races.vector + first / own
+    factor, mean = np.linalg.cholesky(precision), np.linalg.solve(precision, vector)
     misfit = races.constant + float((first**2 / own).sum()) - float(mean @ vector)
     log_det = races.log_det + float(np.log(own).sum()) + 2 * float(np.log(np.diag(factor)).sum())
     return -0.5 * (log_det + misfit), np.asarray(mean), np.asarray(factor)

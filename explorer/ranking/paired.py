@@ -17,7 +17,7 @@ import numpy as np
 from explorer.result import Metric
 from explorer.tally import Z_95, Tally
 
-RESAMPLES = 10_000
+RESAMPLES = 2000
 SEED = 0
 
 
@@ -52,12 +52,11 @@ def _mcnemar(tally: Tally, dense: Tally) -> Paired:
     gained = int(((tally.top == 1) & (dense.top == 0)).sum())
     lost = int(((tally.top == 0) & (dense.top == 1)).sum())
     discordant, count = gained + lost, tally.clusters
-    tail = sum(math.comb(discordant, k) for k in range(min(gained, lost) + 1))
     up, down = (gained + 1) / (count + 2), (lost + 1) / (count + 2)
     half = Z_95 * math.sqrt((up + down - (up - down) ** 2) / (count + 2))
     value = (gained - lost) / count
     difference = Metric(value, max(-1.0, up - down - half), min(1.0, up - down + half))
-    return Paired(difference, min(1.0, 2 * tail / 2**discordant), "McNemar, exact")
+    return Paired(difference, min(1.0, 2 * _at_most(min(gained, lost), discordant)), "McNemar, exact")
 
 
 def _bootstrap(tally: Tally, dense: Tally) -> Paired:
@@ -67,3 +66,9 @@ def _bootstrap(tally: Tally, dense: Tally) -> Paired:
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     p_value = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
     return Paired(Metric(value, min(low, value), max(high, value)), p_value, "paired bootstrap")
+
+
+def _at_most(count: int, tosses: int) -> float:
+    """How likely a fair coin shows heads at most `count` times; in logarithms, for thousands of tosses."""
+    whole = math.lgamma(tosses + 1) - tosses * math.log(2)
+    return math.fsum(math.exp(whole - math.lgamma(k + 1) - math.lgamma(tosses - k + 1)) for k in range(count + 1))

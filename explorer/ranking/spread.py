@@ -8,7 +8,8 @@ rankings less sure instead of wrong.
 
 The prior: two engines measured one after the other for seconds each, on a host that others use too, err by some 3.5 %
 in their ratio in the median, interleaved ones by 1 % (`benchmarks/protocol.py` measures both); a board of its own is
-quieter. So 2 % and 0.4 %, each within a factor of two either way at one standard deviation.
+quieter. So 2 % and 0.4 %, within a factor of two and of three either way at one standard deviation: what is left in a
+race depends on what was not common, and that on the board.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-ONCE, AGAIN = 0.02, 0.004
-# Standard deviation of either logarithm in the prior.
-FACTOR = math.log(2.0)
+# The prior's median, and the standard deviation of its logarithm.
+ONCE, ONCE_FACTOR = 0.02, math.log(2.0)
+AGAIN, AGAIN_FACTOR = 0.004, math.log(3.0)
 ONCE_GRID = ONCE * 2.0 ** np.arange(-4.0, 3.5, 0.5)
 AGAIN_GRID = AGAIN * 2.0 ** np.arange(-4.0, 4.5, 1.0)
 
@@ -52,7 +53,7 @@ class Spread:
 
 def prior() -> Floats:
     """Logarithms of the prior's weights ``[once, again]``."""
-    once, again = (np.log(grid / centre) / FACTOR for grid, centre in ((ONCE_GRID, ONCE), (AGAIN_GRID, AGAIN)))
+    once, again = np.log(ONCE_GRID / ONCE) / ONCE_FACTOR, np.log(AGAIN_GRID / AGAIN) / AGAIN_FACTOR
     return np.asarray(-0.5 * (once[:, None] ** 2 + again[None, :] ** 2), np.float64)
 
 
