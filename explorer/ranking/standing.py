@@ -221,12 +221,14 @@ class _Board:
     # What racing may decide
 
     def _duels(self, drawn: _Drawn) -> Duels:
-        probability = front.shares(drawn.held)
-        numbers = np.array([self.records[place].number for place in drawn.places], np.int64)
+        shares = front.shares(drawn.held)
+        there = np.flatnonzero(shares > 0)  # whoever never is on the front has betters that decide in its stead
+        held, probability = drawn.held[:, :, there], shares[there]
+        numbers = np.array([self.records[place].number for place in drawn.places[there]], np.int64)
         unsure = np.flatnonzero((probability > UNSURE[0]) & (probability < UNSURE[1]))
         doubt = np.zeros((len(numbers),) * 2)
         if len(unsure):
-            by = front.dominations(drawn.held, unsure)
+            by = front.dominations(held, unsure)
             alone = by.sum(axis=0)[None] - by == 0  # nobody else dominates
             pivotal = alone.mean(axis=1)
             loses = np.divide((alone & by).mean(axis=1), pivotal, out=np.zeros_like(pivotal), where=pivotal > 0)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer.ranking import next_race, standing
+from explorer import pareto
+from explorer.ranking import front, next_race, standing
 from explorer.result import Metric, Objective, Record
 from explorer.tally import Tally
 from tests.ranking.boards import OBJECTIVES, race, trial
@@ -149,3 +150,9 @@ def test_a_thousand_trials_in_three_objectives() -> None:
     assert found.front
     assert all(found.probability[number] > 0.2 for number in found.front)
     assert sum(found.probability.values()) == pytest.approx(len(found.front), rel=0.3)
+
+
+def test_the_share_of_draws_is_that_of_the_front_of_every_draw() -> None:
+    gains = np.random.default_rng(5).integers(0, 6, (3, 40, 70)).astype(float)
+    each = np.array([pareto.front(gains[:, draw].T) for draw in range(40)])
+    np.testing.assert_allclose(front.shares(gains), each.mean(axis=0))
