@@ -79,6 +79,8 @@ def capabilities(hello: Message) -> dict[str, Any]:
     _field(found, "fingerprint", str, "capabilities")
     _field(found, "cores", int, "capabilities", least=1)
     _items(_field(found, "power_modes", list, "capabilities"), str, "capabilities.power_modes")
+    now = _field(found, "power_mode", dict, "capabilities", default={})
+    _items([now.get("current", ""), now.get("lasting", "")], str, "capabilities.power_mode")
     _items(_field(found, "requests", list, "capabilities", default=[]), str, "capabilities.requests")
     _items(_field(found, "measures", list, "capabilities", default=[]), str, "capabilities.measures")
     _field(found, "memory_mb", float, "capabilities", default=0, least=0)

@@ -27,16 +27,20 @@ _FACTS = {
 MEMORY_SLACK = 0.05
 
 
-def differences(known: Capabilities, board: Capabilities, runtimes: Iterable[str]) -> list[str]:
+def differences(
+    known: Capabilities, board: Capabilities, runtimes: Iterable[str], *, sets_mode: bool = False
+) -> list[str]:
     """What makes `board` another one than `known`, one line each: ``cores: 8, not 12``; empty for equal boards.
 
     Args:
         known: what a board of the study said of itself.
         board: what this one says.
         runtimes: those the study uses; the versions of others do not matter.
+        sets_mode: whether the study sets the power mode; else it measures in the one that a board is in.
     """
     told = [
         *_plain(known, board),
+        *([] if sets_mode else _mode(known, board)),
         *_memory(known, board),
         *_runtimes(known, board, runtimes),
         *_meters(known, board),
@@ -52,6 +56,12 @@ def _plain(known: Capabilities, board: Capabilities) -> Iterator[str]:
     for name, words in _FACTS.items():
         if name in known and name in board and known[name] != board[name]:
             yield f"{words}: {_say(board[name])}, not {_say(known[name])}"
+
+
+def _mode(known: Capabilities, board: Capabilities) -> Iterator[str]:
+    one, other = (facts.get("power_mode", {}).get("current", "") for facts in (known, board))
+    if one and other and one != other:
+        yield f"power mode: {other}, not {one} (an axis power_mode, or one fixed value of it, would set it)"
 
 
 def _memory(known: Capabilities, board: Capabilities) -> Iterator[str]:

@@ -24,7 +24,7 @@ from explorer.fleet.alike import differences
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Metric
 from explorer.scale import Metrics, Scale
-from explorer.space import Candidate
+from explorer.space import Candidate, Value
 from explorer.statistics import Measurement
 from explorer.transports.boards import who_asks
 
@@ -226,7 +226,8 @@ class Duties:
     def _refuse_other(self, device: Device) -> None:
         if self.known is None:
             self.known = device.capabilities
-        told = differences(self.known, device.capabilities, runtimes_of(self.experiment))
+        sets_mode = bool(_values(self.experiment, "power_mode"))
+        told = differences(self.known, device.capabilities, runtimes_of(self.experiment), sets_mode=sets_mode)
         if told:
             hint = "boards of one study are equal; make two studies of it, or leave this board out (--device)"
             allowed = "a board like the others of this study"
@@ -241,5 +242,10 @@ def _but_mode(candidate: Candidate) -> dict[str, Any]:
 
 def runtimes_of(experiment: Experiment) -> list[str]:
     """The runtimes that the candidates of an experiment may run on."""
+    return [str(name) for name in _values(experiment, "runtime")]
+
+
+def _values(experiment: Experiment, axis: str) -> list[Value]:
+    """What candidates may have on an axis; nothing where it is left to the board."""
     axes = {axis.name: axis.values for axis in experiment.space.axes}
-    return [str(name) for name in axes.get("runtime", (experiment.space.fixed.get("runtime", ""),)) if name]
+    return [value for value in axes.get(axis, (experiment.space.fixed.get(axis, ""),)) if value]

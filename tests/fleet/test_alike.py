@@ -53,5 +53,13 @@ def test_what_one_of_the_two_does_not_tell_is_no_difference() -> None:
     assert differences(ORIN, old, ["onnxruntime"]) == []
 
 
+def test_the_mode_that_a_board_is_in_counts_where_the_study_does_not_set_it() -> None:
+    known, board = ({**ORIN, "power_mode": {"current": mode}} for mode in ("MAXN", "15W"))
+    (told,) = differences(known, board, [])
+    assert told.startswith("power mode: 15W, not MAXN")
+    assert differences(known, board, [], sets_mode=True) == []
+    assert differences(ORIN, board, []) == [], "an older agent did not tell"
+
+
 def test_the_version_of_a_runtime_that_nobody_uses_does_not_matter() -> None:
     assert differences(ORIN, ORIN | {"runtimes": {"openvino": {"available": True, "version": "2026"}}}, []) == []
