@@ -60,6 +60,12 @@ class Watch:
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def of_meter(meter: Meter) -> Probe:
+    """The meter's rails, at the pace that the meter asks for."""
+    series = [f"meter_{number}" for number, _ in enumerate(meter.rails())]
+    return Probe("meter", series, meter.read, float(getattr(meter, "period_s", PERIOD_S)))
+
+
 @contextmanager
 def watched(probes: Sequence[Probe], *, threads: int = 0) -> Iterator[Watch]:
     """Read `probes` until the block ends, at its two edges too.
