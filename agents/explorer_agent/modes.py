@@ -110,13 +110,14 @@ class Modes:
             told = self._run(name)
         except OSError as error:
             told = str(error)
-        if self.current() == name:
+        asks = bool(_ASKS.search(told)) or "takes longer" in told
+        if self.current() == name and not asks:
             self.switches += 1
             _pause(_settle_s(self._root), stop)
             self._held.lock()
             return
         self._as_it_was(before)
-        if not _ASKS.search(told) and "takes longer" not in told:
+        if not asks:
             raise self._refuse(name, f"the power mode {name} cannot be set: {_why(told)}")
         if self._reboot != "allow":
             raise self._refuse(name, f"mode {name} needs a reboot of this board; {ALLOW}")
@@ -160,7 +161,6 @@ class Modes:
             time.sleep(0.1)
         else:
             if not stop():
-                self._mark.drop()
                 raise self._refuse(
                     name, f"the board was told to restart for the mode {name}, and did not: {_why(told)}"
                 )
@@ -174,10 +174,13 @@ class Modes:
         name, before = str(mark.get("mode")), str(mark.get("was"))
         if self._mark.pending(mark):
             raise AgentError(BUSY, f"the board is about to restart for the power mode {name}")
+        if mark.get("boot") == undo.boot_id(self._root) and not mark.get("seen"):  # whatever nvpmodel says it is in
+            self._refused[name] = f"the board was told to restart for the mode {name}, and has not done so yet"
+            return ""
         if self._own == name:
             self._mark.put(name, before, str(mark.get("boot")), seen=True)
             return f"the board was restarted for the power mode {name} and stays in it; it was in {before}"
-        if mark.get("boot") != undo.boot_id(self._root) and not mark.get("seen"):
+        if not mark.get("seen"):
             self._refused[name] = f"the board was restarted for the mode {name}, and came up in {self._own}"
         self._mark.drop()
         return ""

@@ -69,9 +69,12 @@ def test_power_modes_go_by_name(tree: boards.Tree) -> None:
     found = jetson.power_modes(tree.root)
     assert found is not None
     assert found.names == tuple(tree.spec.modes)
+    assert found.numbers[found.current] == 1
     assert found.current == tree.spec.modes[1]
     (tree.root / "var/lib/nvpmodel/status").unlink()
     assert jetson.power_modes(tree.root).current == ""  # type: ignore[union-attr]
+    tree.write("etc/nvpmodel.conf", (tree.root / "etc/nvpmodel.conf").read_text().replace("MAX_FREQ 1", "MAX_FREQ 2"))
+    assert jetson.power_modes(tree.root).sha256 != found.sha256  # type: ignore[union-attr]
 
 
 def test_dla_cores_are_counted_never_guessed(tree: boards.Tree) -> None:

@@ -145,6 +145,14 @@ def test_a_mode_that_wants_a_restart_is_refused_and_changes_nothing(tree: boards
     assert current(tree) == "10W"
 
 
+def test_a_mode_that_is_told_before_the_restart_is_none(tree: boards.Tree) -> None:
+    imitate(tree, "restart/0")
+    imitate(tree, "eager")
+    with agent(tree) as (_, found):
+        assert "needs a reboot" in refused(found, "MAXN")
+        assert current(tree) == "10W"
+
+
 @pytest.mark.parametrize(
     ("fact", "words"),
     [
@@ -248,6 +256,8 @@ def test_a_restart_that_does_not_come(tree: boards.Tree, monkeypatch: pytest.Mon
     monkeypatch.setattr(modes, "RESTART_S", 0.3)
     with agent(tree, reboot="allow") as (_, found):
         assert "was told to restart for the mode MAXN, and did not" in refused(found, "MAXN")
+    with agent(tree) as (_, found):
+        assert refused(found, "MAXN") == "the board was told to restart for the mode MAXN, and has not done so yet"
 
 
 def test_nobody_is_served_while_a_restart_is_to_come(tree: boards.Tree) -> None:
