@@ -91,8 +91,13 @@ def _compare(found: Recomputed, data: StudyData, record: Record) -> None:
         return
     derived = of_raw(raw, None if score is None else score_of(score))
     assert derived is not None  # its derivation is ours
-    figures = (derived.metrics, derived.estimated, derived.flags, derived.scaled)
-    again = replace(record.evaluation, **dict(zip(_DERIVED, figures, strict=True)))
+    again = replace(
+        record.evaluation,
+        metrics=derived.metrics,
+        estimated=derived.estimated,
+        flags=derived.flags,
+        scaled=derived.scaled,
+    )
     _note(found, name, record.to_json(), replace(record, evaluation=again).to_json())
 
 
