@@ -54,7 +54,7 @@ def windowed(model: Path) -> Callable[[Variant, Path], Figures]:
     from explorer.config import load
     from explorer.datasets.reference import FloatReference
     from explorer.passes import quantise
-    from explorer_agent.measuring.measure import measure
+    from explorer_agent.measuring.measure import Entrant, measure
     from explorer_agent.messages import Deployment, Plan
     from explorer_agent.runtimes import RUNTIMES
 
@@ -69,7 +69,8 @@ def windowed(model: Path) -> Callable[[Variant, Path], Figures]:
         quantise.run({"onnx": model}, params, out)
         engine = out.with_suffix(".engine")
         runtime.build(out, deployment, engine)
-        _, series = measure(lambda: runtime.load(engine, deployment).step(inputs), plan, None, tell=lambda _: None)
+        alone = Entrant(lambda: [runtime.load(engine, deployment).step(inputs)], deployment)
+        _, series = measure([alone], plan, None, tell=lambda _: None)
         packed = io.BytesIO(runtime.load(engine, Deployment("onnxruntime", "int8")).outputs(inputs))
         outputs = np.load(packed, allow_pickle=False)
         error = data.score(outputs["output"])["output_error"].value

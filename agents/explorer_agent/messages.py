@@ -51,7 +51,9 @@ class AgentError(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """How an engine is built and run. threads 0: every core there is."""
+    """How an engine is built and run. threads: of one inference, 0: every core there is, shared among the streams;
+    streams: inferences in flight.
+    """
 
     runtime: str = "onnxruntime"
     precision: str = "fp32"
@@ -105,6 +107,8 @@ def _objections(deployment: Deployment, runtime: Mapping[str, Any], capabilities
         yield f"{name} cannot run {deployment.precision} here: {why_not}"
     if deployment.threads > cores:
         yield f"{deployment.threads} threads asked for, the board has {cores} cores"
+    if deployment.streams > 1 and deployment.threads * deployment.streams > cores:
+        yield f"{deployment.streams} streams of {deployment.threads} threads each, the board has {cores} cores"
     if deployment.placement not in runtime["placements"]:
         yield f"placement {deployment.placement!r}: {name} runs only on {', '.join(runtime['placements'])} here"
     if deployment.streams > runtime["streams_max"]:
@@ -173,6 +177,14 @@ class Measure:
     once: str = ""  # the name of this question: asked again by it, the same reply is given again
     # Engines that take turns with this one in interleaved rounds: {"engine": sha256, "deployment": {…}} each.
     beside: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One of `Measure.beside`."""
+
+    engine: str
+    deployment: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

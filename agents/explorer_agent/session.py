@@ -94,6 +94,7 @@ class Session:
             clocks=held.report,
             plugins=plugins.LOADED,
             requests=sorted(self._requests),
+            measures=["beside", "arrival", "streams"],
         )
 
     def run(self) -> None:

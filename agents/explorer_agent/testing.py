@@ -13,32 +13,50 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
+import random
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
 from explorer_agent.meters import Meter
 from explorer_agent.runtimes import Runtime
+from explorer_agent.runtimes.library import cores
 
 STEADY_W = 7.5
+HOG_S = 60.0
+_HOG = """
+import os, sys, time
+parent, end = os.getppid(), time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end and os.getppid() == parent:
+    sum(range(20000))
+"""
 
 
 class FakeRuntime:
-    """Its source is JSON, its engine a copy of that: {"latency_s": …, "do": what to do when built, "then": when
-    measured}.
+    """Its source is JSON, its engine a copy of that. What it may say:
+
+    "latency_s"     of an inference (0.001)                   "do"      what to do when built, "then": when measured
+    "noise"         relative standard deviation, log-normal   "seed"    of the noise
+    "drift_per_s"   relative growth of the latency a second   "waits"   true: sleeps instead of keeping a core busy
+    "starve"        so many processes that hog the cores, from when it is measured until its job ends
     """
 
     def available(self) -> str:
         return ""
 
     def describe(self) -> dict[str, Any]:
-        return {"version": "1", "precisions": {"fp32": "", "int8": "", "fp16": "this fake has no fp16"}}
+        precisions = {"fp32": "", "int8": "", "fp16": "this fake has no fp16"}
+        return {"version": "1", "precisions": precisions, "streams_max": cores()}
 
     def build(self, source: Path, deployment: Deployment, out: Path) -> dict[str, Any]:
         script = json.loads(source.read_text(encoding="utf-8"))
@@ -54,21 +72,43 @@ class FakeEngine:
     """Busy for exactly its latency; its outputs are the bytes of its inputs."""
 
     def __init__(self, script: Mapping[str, Any]) -> None:
-        self._latency_ns = int(script.get("latency_s", 0.001) * 1e9)
+        self._script = script
+        self._latency_ns = script.get("latency_s", 0.001) * 1e9
         self._then = script.get("then", "")
 
     def step(self, inputs: Path | None) -> Callable[[], Any]:
         misbehave(self._then)
-        return self._spin
+        for _ in range(self._script.get("starve", 0)):
+            hog()
+        lasts, waits = self._latencies(), self._script.get("waits", False)
+        return lambda: (_wait if waits else _spin)(next(lasts))
 
     def outputs(self, inputs: Path) -> bytes:
         misbehave(self._then)
         return inputs.read_bytes()
 
-    def _spin(self) -> None:
-        end = time.perf_counter_ns() + self._latency_ns
-        while time.perf_counter_ns() < end:
-            pass
+    def _latencies(self) -> Iterator[int]:
+        """How long each inference lasts, in ns."""
+        chance, noise = random.Random(self._script.get("seed", 0)), self._script.get("noise", 0.0)
+        drift, begin = self._script.get("drift_per_s", 0.0), time.perf_counter()
+        while True:
+            grown = 1 + drift * (time.perf_counter() - begin)
+            yield int(self._latency_ns * grown * (math.exp(chance.gauss(0, noise)) if noise else 1))
+
+
+def _spin(ns: int) -> None:
+    end = time.perf_counter_ns() + ns
+    while time.perf_counter_ns() < end:
+        pass
+
+
+def _wait(ns: int) -> None:
+    time.sleep(ns / 1e9)
+
+
+def hog(seconds: float = HOG_S) -> subprocess.Popen[bytes]:
+    """A process that keeps a core busy for as long as its parent lives, so many seconds at most."""
+    return subprocess.Popen([sys.executable, "-I", "-S", "-c", _HOG, str(seconds)])
 
 
 def misbehave(how: str) -> None:
@@ -234,6 +274,21 @@ class RuntimeContract:
             step()
             assert members(loaded.outputs(self.samples(folder)))
 
+    def test_runs_as_many_streams_as_it_says(self) -> None:
+        streams = min(2, self.runtime.describe().get("streams_max", 1))
+        deployment = replace(self.deployment, streams=streams, threads=1)
+        with tempfile.TemporaryDirectory() as name:
+            engine = Path(name) / "engine"
+            self.runtime.build(self.source(Path(name)), self.deployment, engine)
+            loaded = self.runtime.load(engine, deployment)
+            failures: list[BaseException] = []
+            workers = [threading.Thread(target=_ten, args=(loaded.step(None), failures)) for _ in range(streams)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+            assert not failures, failures
+
     def test_a_source_that_is_none_is_refused(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             source = Path(name) / "source"
@@ -243,6 +298,14 @@ class RuntimeContract:
             except (AgentError, ValueError, RuntimeError):
                 return
         raise AssertionError("a source that is no network was built")
+
+
+def _ten(step: Callable[[], Any], failures: list[BaseException]) -> None:
+    try:
+        for _ in range(10):
+            step()
+    except BaseException as error:  # noqa: BLE001  told by the test, in the thread that runs it
+        failures.append(error)
 
 
 def members(npz: bytes) -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from explorer_agent import disk, places, plugins
 from explorer_agent.blobs import Blobs, checked
@@ -24,6 +24,7 @@ from explorer_agent.jobs import Foreman, Job
 from explorer_agent.messages import (
     FAILED,
     AgentError,
+    Beside,
     Build,
     Deployment,
     Infer,
@@ -39,6 +40,7 @@ from explorer_agent.wire import Frame, Message, ProtocolError
 BUILD_FIELDS = ("runtime", "precision", "batch", "placement")
 # Part of every key in the caches. 1: first; 2: the code of a runtime that a plug-in brings counts.
 CACHE_FORMAT = 2
+BESIDE_MOST = 15  # engines are all in memory at once
 COMMAND_BYTES = 100_000  # of a job's parameters; they travel in one packet
 
 Finish = Callable[[Message, bytes, str], None]
@@ -105,12 +107,23 @@ class Work:
     def _measure(self, request_id: int, frame: Frame) -> None:
         request = decode(Measure, frame.message)
         deployment, plan = self._deployment(request.deployment), decode(Plan, request.plan)
+        beside = self._beside(request.beside)
         needs = {"engine": request.engine, **({"inputs": plan.inputs} if plan.inputs else {})}
+        needs.update((f"beside_{number}", other["engine"]) for number, other in enumerate(beside))
         key = [CACHE_FORMAT, "measure", request.engine, asdict(deployment), asdict(plan), request.meter]
-        if request.once:
-            key.append(request.once)
-        command = {"plan": asdict(plan), "meter": request.meter}
+        key += ([beside] if beside else []) + ([request.once] if request.once else [])
+        command = {"plan": asdict(plan), "meter": request.meter, "beside": beside, "engine_sha256": request.engine}
         self._reply_once(request_id, request, deployment, command, key, needs=needs, keep=bool(request.once))
+
+    def _beside(self, asked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Engines that take turns with the one that is measured, each with its deployment in full."""
+        if len(asked) > BESIDE_MOST:
+            raise ProtocolError(f"at most {BESIDE_MOST} engines beside another, not {len(asked)}")
+        others = [decode(Beside, other) for other in asked]
+        return [
+            {"engine": checked(other.engine), "deployment": asdict(self._deployment(other.deployment))}
+            for other in others
+        ]
 
     def _infer(self, request_id: int, frame: Frame) -> None:
         request = decode(Infer, frame.message)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, Tuple
 
 from explorer_agent import disk, meters
-from explorer_agent.measuring.measure import measure
+from explorer_agent.measuring.measure import Entrant, measure
 from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
 from explorer_agent.runtimes import RUNTIMES
 from explorer_agent.wire import Message, ProtocolError, Writer
@@ -50,29 +50,48 @@ def build(command: dict[str, Any], _: Writer) -> Outcome:
 
 
 def measure_engine(command: dict[str, Any], writer: Writer) -> Outcome:
-    """Measure an engine; the raw series are the body, one after the other as float64 in this machine's byte order."""
-    deployment = Deployment.of(command["deployment"])
-    plan = decode(Plan, command["plan"])
-    choice = meters.choose(command["meter"], deployment.placement)
-    meter = choice.meter
-    inputs = Path(command["inputs"]) if command.get("inputs") else None
-
-    def load() -> Callable[[], Any]:
-        return RUNTIMES[deployment.runtime].load(Path(command["engine"]), deployment).step(inputs)
-
-    header, series = measure(load, plan, meter, tell=_teller(writer))
+    """Measure an engine, and those beside it; the raw series are the body, one after the other as float64 in this
+    machine's byte order.
+    """
+    entrants = _entrants(command)
+    choice = meters.choose(command["meter"], entrants[0].deployment.placement)
+    plan, clocks = decode(Plan, command["plan"]), str(command.get("clocks", "leave"))
+    try:
+        header, series = measure(entrants, plan, choice.meter, tell=_teller(writer), clocks=clocks)
+        header["meter"] = choice.facts()
+    finally:
+        getattr(choice.meter, "close", bool)()
     header["series"] = [
-        {"name": name, "unit": unit_of(name, meter), "count": len(data)} for name, data in series.items()
+        {"name": name, "unit": unit_of(name, choice.meter), "count": len(data)} for name, data in series.items()
     ]
     header["byte_order"] = sys.byteorder
-    header["meter"] = choice.facts()
     header["estimated"] = bool(header["meter"].get("estimated", False))
     return header, b"".join(data.tobytes() for data in series.values())
 
 
+def _entrants(command: dict[str, Any]) -> list[Entrant]:
+    """The engine that is asked for, and those beside it; all get the same inputs."""
+    inputs = Path(command["inputs"]) if command.get("inputs") else None
+    others = command.get("beside", ())
+    found = [_entrant(command["engine"], command["deployment"], command.get("engine_sha256", ""), inputs)]
+    for number, other in enumerate(others):
+        found.append(_entrant(command[f"beside_{number}"], other["deployment"], other["engine"], inputs))
+    return found
+
+
+def _entrant(path: str, asked: dict[str, Any], sha256: str, inputs: Path | None) -> Entrant:
+    deployment = Deployment.of(asked)
+
+    def load() -> list[Callable[[], Any]]:
+        engine = RUNTIMES[deployment.runtime].load(Path(path), deployment)
+        return [engine.step(inputs) for _ in range(deployment.streams)]
+
+    return Entrant(load, deployment, sha256)
+
+
 def infer(command: dict[str, Any], _: Writer) -> Outcome:
     """Run all samples through an engine, on every core: speed does not matter here, only what comes out."""
-    deployment = Deployment.of(dict(command["deployment"], threads=0))
+    deployment = Deployment.of(dict(command["deployment"], threads=0, streams=1))
     engine = RUNTIMES[deployment.runtime].load(Path(command["engine"]), deployment)
     return {}, engine.outputs(Path(command["inputs"]))
 
@@ -86,7 +105,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Writer], Outcome]] = {
 
 def unit_of(series: str, meter: Any) -> str:
     """The unit of a series by its name."""
-    if series.endswith("_s"):
+    if series.endswith(("_s", "_seconds")):
         return "s"
     return meter.quantity if series.startswith("meter_") else "1"
 

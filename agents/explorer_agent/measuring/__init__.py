@@ -1,1 +1,1 @@
-"""Measuring one engine: idle, cool down, warm up, windows, idle again; raw samples only, nothing derived."""
+"""Measuring engines: warm-up, windows, rounds beside others, fixed arrival; raw samples only, nothing derived."""

@@ -1,200 +1,209 @@
-"""One engine, measured: raw latencies, window edges and CPU time; everything derived from them is the host's business.
+"""A measurement: raw latencies, edges and CPU time; everything derived from them is the host's business.
 
-     load        first      warm-up              window 0    window 1          window n
-    ├─────┤├────────┤├──────────────────┤├──────────┤├──────────┤ … ├──────────┤
-                       ends when steady,    each window_s long, back to back, until
-                       not by count         the interval is tight or the budget spent
+     idle   load   first   warm-up       windows             others: load …   rounds          arrival     idle
+    ├─────┼──────┼───────┼───────────┼─────┬─────┬─────┼──────────────────┼──┬──┬──┬──┬──┼────────────┼──────┤
+     where a               ends when   back to back until                   interleaved,     where it is
+     meter sees it         no trend    the interval is                      until the        asked for
+                           is left     tight or the                         ratio is tight
+                                       budget spent
+    ▲─────────── meter and board's state are read throughout, by a process of their own ────────────────────▲
 
-Closed loop: one inference at a time, the next starts when the last has ended; so the clock is read once an
-inference, the end of one being the start of the next, and an engine of 0.3 ms pays 0.1 µs for being watched.
+Cooling down, and the power mode, come before: the agent sees to them. Without a budget there are no windows, only
+rounds: a race.
 """
 
 from __future__ import annotations
 
-import gc
-import statistics
 import time
 from array import array
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable, Sequence
 
-from explorer_agent import board
-from explorer_agent.measuring.stats import relative_half_width
-from explorer_agent.messages import Plan
+from explorer_agent import board, conditions
+from explorer_agent.measuring import arrivals, verdict
+from explorer_agent.measuring.lanes import NS, Lanes, Step, Window
+from explorer_agent.measuring.rounds import Block, run_rounds
+from explorer_agent.measuring.steady import warm_up
+from explorer_agent.measuring.windows import Tell, run_windows
+from explorer_agent.messages import UNSUPPORTED, AgentError, Deployment, Plan
 from explorer_agent.meters import Meter
-from explorer_agent.sampling import Sampler
-
-WARMUP_AT_MOST = 5  # times warmup_s
-STEADY = 0.05  # two stretches of warm-up whose medians differ by less
-DISTURBED = 0.10  # cores kept busy by others, above which the measurement says so
-_NS = 1e9
-
-Step = Callable[[], Any]
-Tell = Callable[[float], None]
+from explorer_agent.sampling import Probe, Watch, watched
 
 
 @dataclass(frozen=True)
-class Window:
-    """A stretch of back-to-back inferences. Times in ns of the monotonic clock."""
+class Entrant:
+    """An engine that takes part.
 
-    start: int
-    end: int
-    cpu: int  # of this process, all threads
-    latencies: Sequence[int]
+    `load` gives one function for each inference that may be in flight, all of which may run at the same time.
+    """
 
-    @property
-    def seconds_each(self) -> float:
-        return (self.end - self.start) / len(self.latencies) / _NS
+    load: Callable[[], Sequence[Step]]
+    deployment: Deployment = field(default_factory=Deployment)
+    engine: str = ""  # sha256
+
+
+@dataclass
+class _Taken:
+    """All that was seen, as it came."""
+
+    facts: list[dict[str, Any]] = field(default_factory=list)  # of each entrant
+    idle: Sequence[float] = ()
+    idle_after: Sequence[float] = ()
+    windows: Sequence[Window] = ()
+    half_width: float = 0.0
+    blocks: Sequence[Block] = ()
+    levels: Sequence[arrivals.Level] = ()
+    share: verdict.Share = field(default_factory=lambda: verdict.Share(None, 0.0, None))
 
 
 def measure(
-    load: Callable[[], Step], plan: Plan, meter: Meter | None, *, tell: Tell
+    entrants: Sequence[Entrant], plan: Plan, meter: Meter | None, *, tell: Tell, clocks: str = "leave"
 ) -> tuple[dict[str, Any], dict[str, array[float]]]:
-    """Load an engine, warm it up and measure it.
+    """Load engines, warm them up and measure them.
 
     Args:
-        load: loads the engine and returns the function that runs it once.
-        plan: how long.
+        entrants: the engine that is asked for, and those beside it.
+        plan: what, and how long.
         meter: read throughout if it measures; None for no power at all.
         tell: hears the share of the budget that is spent.
+        clocks: how they are meant to be: "lock" or "leave".
 
     Returns:
         The header (facts, flags) and the raw series, seconds and joules or watts as float64.
+
+    Raises:
+        AgentError: unsupported: the plan has neither windows nor rounds.
     """
-    before = board.state()
-    with _watched(meter) as sampler:
-        idle = _idle(plan, sampler)
-        started = time.perf_counter()
-        step = load()
-        loaded = time.perf_counter()
+    if not plan.budget_s and not plan.rounds:
+        raise AgentError(UNSUPPORTED, "a plan with neither a budget for windows nor rounds measures nothing")
+    before, probes = board.state(), _probes(meter)
+    with watched(probes, threads=_threads(entrants)) as watch:
+        taken = _take(entrants, plan, tell, metered=len(probes) > 1)
+    series = _series(taken, watch)
+    after = board.state()
+    doubts = [*_doubts(taken, plan), *conditions.flags(before, after, series, clocks)]
+    header = dict(_facts(taken, watch), flags=doubts, board_before=before, board_after=after)
+    return dict(header, streams=entrants[0].deployment.streams), series
+
+
+def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, *, metered: bool) -> _Taken:
+    taken = _Taken()
+    pause_s = plan.idle_s if metered else 0.0  # nobody would see it
+    taken.idle = _pause(pause_s)
+    lanes = [_ready(entrants[0], plan, taken)]
+    watcher = verdict.Watcher()
+    if plan.budget_s:
+        taken.windows, taken.half_width = run_windows(lanes[0], plan, tell)
+        taken.share = watcher.share()
+    if plan.rounds:
+        lanes += [_ready(entrant, plan, taken) for entrant in entrants[1:]]
+        watcher = verdict.Watcher()
+        taken.blocks = run_rounds(lanes, [entrant.engine for entrant in entrants], plan, tell)
+        taken.share = taken.share if taken.windows else watcher.share()
+    if plan.rate_hz and taken.windows:
+        taken.levels = _arrivals(lanes[0], plan, entrants[0].deployment.batch, taken.windows)
+    taken.idle_after = _pause(pause_s)
+    return taken
+
+
+def _ready(entrant: Entrant, plan: Plan, taken: _Taken) -> Lanes:
+    """Load an engine and warm it up."""
+    started = time.perf_counter()
+    steps = entrant.load()
+    loaded = time.perf_counter()
+    for step in steps:
         step()
-        first = time.perf_counter()
-        steady = warm_up(step, plan)
-        board_busy, own_busy = board.busy_s(), time.process_time()
-        windows, half_width = run_windows(step, plan, tell)
-        others = _busy_others(board_busy, own_busy, windows)
-    flags = _flags(steady, half_width <= plan.relative_interval, others)
-    header = {
-        "load_s": loaded - started,
-        "first_s": first - loaded,
-        "windows": len(windows),
-        "relative_half_width": min(half_width, 1e9),
-        "others_busy_cores": others,
-        "flags": flags,
-        "board_before": before,
-        "board_after": board.state(),
-        "sampler_cpu_s": sampler.cpu_s if sampler else 0.0,
-        "sampler_failure": sampler.failure if sampler else "",
-    }
-    return header, _series(windows, idle, sampler)
+    first = time.perf_counter()
+    lanes = Lanes(steps)
+    steady = warm_up(lanes, plan)
+    facts = {"engine": entrant.engine, "deployment": vars(entrant.deployment), "steady": steady}
+    taken.facts.append(dict(facts, load_s=loaded - started, first_s=(first - loaded) / len(steps)))
+    return lanes
 
 
-def warm_up(step: Step, plan: Plan) -> bool:
-    """Run until two stretches in a row agree; False when they did not within WARMUP_AT_MOST times the time planned."""
-    stretch_ns = int(plan.warmup_s * _NS / 2)
-    deadline = time.perf_counter_ns() + int(plan.warmup_s * _NS * WARMUP_AT_MOST)
-    last = statistics.median(_run(step, stretch_ns).latencies)
-    while True:
-        now = statistics.median(_run(step, stretch_ns).latencies)
-        if abs(now - last) <= STEADY * last:
-            return True
-        if time.perf_counter_ns() > deadline:
-            return False
-        last = now
+def _arrivals(lanes: Lanes, plan: Plan, batch: int, windows: Sequence[Window]) -> list[arrivals.Level]:
+    inferences = sum(len(window.latencies) for window in windows)
+    seconds = sum(window.end - window.start for window in windows) / NS
+    return arrivals.search(lanes, plan, batch, inferences * batch / seconds)
 
 
-def run_windows(step: Step, plan: Plan, tell: Tell) -> tuple[list[Window], float]:
-    """Windows until the interval of the mean and of the median is tight or the budget is spent; also the half-width
-    reached.
-    """
-    windows: list[Window] = []
-    begin = time.perf_counter()
-    half_width = float("inf")
-    while True:
-        windows.append(_run(step, int(plan.window_s * _NS)))
-        spent = (time.perf_counter() - begin) / plan.budget_s if plan.budget_s > 0 else 1.0
-        half_width = max(
-            relative_half_width([w.seconds_each for w in windows]),
-            relative_half_width([statistics.median(w.latencies) for w in windows]),
-        )
-        enough = len(windows) >= plan.windows_min and half_width <= plan.relative_interval
-        if enough or (spent >= 1.0 and len(windows) >= 2):  # of one window nothing can be said
-            return windows, half_width
-        tell(min(spent, 1.0))
-
-
-def _run(step: Step, duration_ns: int) -> Window:
-    """Inferences back to back for `duration_ns`, at least one."""
-    latencies: list[int] = []
-    note, clock = latencies.append, time.perf_counter_ns
-    with _no_garbage_collection():
-        cpu = time.process_time_ns()
-        start = before = clock()
-        end = start + duration_ns
-        while before < end or not latencies:
-            step()
-            after = clock()
-            note(after - before)
-            before = after
-        cpu = time.process_time_ns() - cpu
-    return Window(start, before, cpu, latencies)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-@contextmanager
-def _watched(meter: Meter | None) -> Iterator[Sampler | None]:
-    if meter is None or meter.quantity == "model":
-        yield None
-        return
-    with Sampler(meter) as sampler:
-        yield sampler
-
-
-def _idle(plan: Plan, sampler: Sampler | None) -> tuple[float, float]:
-    """The edges of a stretch in which nothing ran; empty where no meter would see it."""
+def _pause(seconds: float) -> tuple[float, float]:
+    """The edges of a stretch in which nothing runs."""
     start = time.perf_counter()
-    if sampler is not None and plan.idle_s > 0:
-        time.sleep(plan.idle_s)
+    if seconds > 0:
+        time.sleep(seconds)
     return start, time.perf_counter()
 
 
-def _busy_others(board_busy: float | None, own_busy: float, windows: Sequence[Window]) -> float | None:
-    """Cores that other processes kept busy while the windows ran; None where the board does not tell."""
-    now = board.busy_s()
-    if board_busy is None or now is None:
-        return None
-    wall = (windows[-1].end - windows[0].start) / _NS
-    tick = 0.02  # /proc/stat counts in ticks of 10 ms, at both edges
-    return max(0.0, now - board_busy - (time.process_time() - own_busy) - tick) / wall
+def _probes(meter: Meter | None) -> list[Probe]:
+    state = conditions.probe()
+    if meter is None or meter.quantity == "model":
+        return [state]
+    rails = [f"meter_{number}" for number, _ in enumerate(meter.rails())]
+    return [state, Probe("meter", rails, meter.read, float(getattr(meter, "period_s", 0.02)))]
 
 
-def _flags(steady: bool, tight: bool, others: float | None) -> list[str]:
-    disturbed = others is not None and others > DISTURBED
+def _threads(entrants: Sequence[Entrant]) -> int:
+    """How many cores are kept busy; 0 for all."""
+    asked = [entrant.deployment.threads * entrant.deployment.streams for entrant in entrants]
+    return max(asked) if all(asked) else 0
+
+
+def _doubts(taken: _Taken, plan: Plan) -> list[str]:
+    rounds = taken.blocks[-1].round + 1 if taken.blocks else 0
     return [
-        name
-        for name, raised in (("warmup-not-steady", not steady), ("unstable", not tight), ("disturbed", disturbed))
-        if raised
+        *(() if all(facts["steady"] for facts in taken.facts) else ("warmup-not-steady",)),
+        *verdict.flags(taken.windows, taken.half_width, taken.share, plan),
+        *verdict.race_flags(rounds, plan),
+        *verdict.arrival_flags(taken.levels, plan),
     ]
 
 
-def _series(windows: Sequence[Window], idle: tuple[float, float], sampler: Sampler | None) -> dict[str, array[float]]:
-    series = {
-        "latency_s": array("d", (ns / _NS for window in windows for ns in window.latencies)),
-        "window_start_s": array("d", (window.start / _NS for window in windows)),
-        "window_end_s": array("d", (window.end / _NS for window in windows)),
-        "window_count": array("d", (len(window.latencies) for window in windows)),
-        "window_cpu_s": array("d", (window.cpu / _NS for window in windows)),
+def _facts(taken: _Taken, watch: Watch) -> dict[str, Any]:
+    meter = watch.facts.get("meter", {})
+    return {
+        "load_s": taken.facts[0]["load_s"],
+        "first_s": taken.facts[0]["first_s"],
+        "entrants": taken.facts,
+        "windows": len(taken.windows),
+        "relative_half_width": min(taken.half_width, 1e9),
+        "others_busy_cores": taken.share.others,
+        "own_busy_cores": taken.share.own,
+        "waited_cores": taken.share.waited,
+        "state": {"names": list(conditions.NAMES)},
+        "sampling": watch.facts,
+        "sampler_cpu_s": sum(facts["cpu_s"] for facts in watch.facts.values()),
+        "sampler_failure": meter.get("failure", ""),
     }
-    if sampler is not None:
-        series.update({"idle_s": array("d", idle), "meter_time_s": sampler.times_s})
-        series.update({f"meter_{number}": rail for number, rail in enumerate(sampler.rails)})
+
+
+def _series(taken: _Taken, watch: Watch) -> dict[str, array[float]]:
+    windows, blocks = taken.windows, [block.window for block in taken.blocks]
+    series = dict(_of_windows("window", windows), latency_s=_all(window.latencies for window in windows))
+    if taken.blocks:
+        series.update(_of_windows("block", blocks), block_latency_s=_all(window.latencies for window in blocks))
+        series["block_round"] = array("d", (block.round for block in taken.blocks))
+        series["block_entrant"] = array("d", (block.entrant for block in taken.blocks))
+    if taken.levels:
+        series["arrival_subjects"] = array("d", (level.subjects for level in taken.levels))
+        series["arrival_seconds"] = array("d", (level.seconds for level in taken.levels))
+        series["arrival_count"] = array("d", (len(level.latencies) for level in taken.levels))
+        series["arrival_latency_s"] = _all(level.latencies for level in taken.levels)
+    if "meter" in watch.facts:
+        series.update(idle_s=array("d", taken.idle), idle_after_s=array("d", taken.idle_after))
+    series.update(watch.series)
     return series
+
+
+def _of_windows(name: str, windows: Sequence[Window]) -> dict[str, array[float]]:
+    return {
+        f"{name}_start_s": array("d", (window.start / NS for window in windows)),
+        f"{name}_end_s": array("d", (window.end / NS for window in windows)),
+        f"{name}_count": array("d", (len(window.latencies) for window in windows)),
+        f"{name}_cpu_s": array("d", (window.cpu / NS for window in windows)),
+    }
+
+
+def _all(stretches: Any) -> array[float]:
+    """Latencies in ns, stretch by stretch, as seconds."""
+    return array("d", (ns / NS for stretch in stretches for ns in stretch))

@@ -21,6 +21,8 @@ class Engine(Protocol):
     def step(self, inputs: Path | None) -> Callable[[], Any]:
         """The function that runs one batch and returns when its outputs are there; without `inputs` on seeded random
         numbers.
+
+        Asked for once a stream of the deployment: what it gives each time may run in threads of their own, all at once.
         """
 
     def outputs(self, inputs: Path) -> bytes:
@@ -57,7 +59,7 @@ def describe(name: str) -> dict[str, Any]:
         return absent(why_not)
     return dict(
         {"available": True, "why_not": "", "placements": ["cpu"], "streams_max": 1}, **RUNTIMES[name].describe()
-    )
+    )  # one stream, unless the runtime says that its engines can do more
 
 
 def absent(why_not: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from explorer_agent.messages import Deployment
 from explorer_agent.runtimes import arrays, onnxfile
-from explorer_agent.runtimes.library import why_not_importable
+from explorer_agent.runtimes.library import cores, threads_each, why_not_importable
 
 _CASTS = "on a CPU this runtime only adds casts around fp32 arithmetic, which is slower and no smaller in memory"
 PRECISIONS = {"fp32": "", "int8": "", "fp16": _CASTS, "bf16": _CASTS}
@@ -51,7 +51,7 @@ class OnnxRuntime:
         import onnxruntime
 
         onnxruntime.disable_telemetry_events()
-        return {"version": onnxruntime.__version__, "precisions": PRECISIONS}
+        return {"version": onnxruntime.__version__, "precisions": PRECISIONS, "streams_max": cores()}
 
     def build(self, source: Path, deployment: Deployment, out: Path) -> dict[str, Any]:
         import onnxruntime
@@ -72,23 +72,30 @@ class OnnxRuntime:
 
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = deployment.threads
+        options.intra_op_num_threads = threads_each(deployment)
         options.inter_op_num_threads = 1
         options.log_severity_level = _WARNING
         return _Engine(
-            onnxruntime.InferenceSession(str(engine), options, providers=["CPUExecutionProvider"]), deployment.batch
+            lambda: onnxruntime.InferenceSession(str(engine), options, providers=["CPUExecutionProvider"]),
+            deployment.batch,
         )
 
 
 class _Engine:
-    def __init__(self, session: Any, batch: int) -> None:
-        self._session = session
-        self._names = [output.name for output in session.get_outputs()]
-        self._ports = [arrays.Port(i.name, _shape(i.shape, batch), _DTYPES[i.type]) for i in session.get_inputs()]
+    """A session a stream: inferences that share one would share its threads too, and wait for each other."""
+
+    def __init__(self, new_session: Callable[[], Any], batch: int) -> None:
+        self._new_session = new_session
+        self._session = new_session()
+        self._in_use = False
+        self._names = [output.name for output in self._session.get_outputs()]
+        self._ports = [arrays.Port(i.name, _shape(i.shape, batch), _DTYPES[i.type]) for i in self._session.get_inputs()]
 
     def step(self, inputs: Path | None) -> Callable[[], Any]:
+        session = self._new_session() if self._in_use else self._session
+        self._in_use = True
         feeds = itertools.cycle(arrays.feeds(inputs, self._ports))
-        run, names = self._session.run, self._names
+        run, names = session.run, self._names
         return lambda: run(names, next(feeds))
 
     def outputs(self, inputs: Path) -> bytes:

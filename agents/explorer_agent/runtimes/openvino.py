@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
 from explorer_agent.runtimes import arrays, onnxfile
-from explorer_agent.runtimes.library import why_not_importable
+from explorer_agent.runtimes.library import cores, threads_each, why_not_importable
 
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int8"}
 _ARITHMETIC = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "Gemm")
@@ -38,7 +38,7 @@ class OpenVino:
             "int8": "" if "INT8" in has else "this processor has no int8 arithmetic",
             "fp16": "" if "FP16" in has else "on this processor the f16 hint silently becomes another precision",
         }
-        return {"version": openvino.get_version(), "precisions": precisions}
+        return {"version": openvino.get_version(), "precisions": precisions, "streams_max": cores()}
 
     def build(self, source: Path, deployment: Deployment, out: Path) -> dict[str, Any]:
         import openvino
@@ -76,7 +76,9 @@ class OpenVino:
 class _Engine:
     def __init__(self, compiled: Any, openvino: Any) -> None:
         self._openvino = openvino
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
+        self._in_use = False
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._ports = [
             arrays.Port(i.get_any_name(), tuple(i.shape), i.element_type.to_dtype().name) for i in compiled.inputs
@@ -84,7 +86,8 @@ class _Engine:
 
     def step(self, inputs: Path | None) -> Callable[[], Any]:
         feeds = itertools.cycle([self._tensors(feed) for feed in arrays.feeds(inputs, self._ports)])
-        request = self._request
+        request = self._compiled.create_infer_request() if self._in_use else self._request
+        self._in_use = True
         if len(self._ports) > 1:
             return lambda: request.infer(next(feeds), share_outputs=True)
 
@@ -110,8 +113,11 @@ class _Engine:
 
 
 def _config(deployment: Deployment) -> dict[str, Any]:
-    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
-    return dict(config, INFERENCE_NUM_THREADS=deployment.threads) if deployment.threads else config
+    """One network for all streams, each with its own request; the threads are told for all streams together."""
+    streams, threads = deployment.streams, threads_each(deployment)
+    hint = "LATENCY" if streams == 1 else "THROUGHPUT"
+    config: dict[str, Any] = {"PERFORMANCE_HINT": hint, "NUM_STREAMS": str(streams)}
+    return dict(config, INFERENCE_NUM_THREADS=threads * streams) if threads else config
 
 
 def _hint(deployment: Deployment, openvino: Any) -> Any:

@@ -6,19 +6,33 @@ import itertools
 import math
 import os
 import time
+from array import array
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from explorer_agent import board
 from explorer_agent.measuring import stats
-from explorer_agent.measuring.measure import measure, run_windows, warm_up
+from explorer_agent.measuring.lanes import Lanes
+from explorer_agent.measuring.measure import Entrant
+from explorer_agent.measuring.measure import measure as measure_entrants
+from explorer_agent.measuring.steady import warm_up
+from explorer_agent.measuring.windows import run_windows
 from explorer_agent.messages import Plan
-from explorer_agent.sampling import Sampler
+from explorer_agent.meters import Meter
 from explorer_agent.testing import STEADY_W, FakeEngine, MeterContract, SteadyMeter
 
 PLAN = Plan(warmup_s=0.02, window_s=0.02, budget_s=0.2, windows_min=3, relative_interval=1.0, idle_s=0.1)
+
+
+def measure(
+    load: Callable[[], Callable[[], Any]], plan: Plan, meter: Meter | None, *, tell: Callable[[float], None]
+) -> tuple[dict[str, Any], dict[str, array[float]]]:
+    """One engine, one stream."""
+    return measure_entrants([Entrant(lambda: [load()])], plan, meter, tell=tell)
 
 
 def silent(_: float) -> None:
@@ -44,12 +58,12 @@ def test_a_known_latency_comes_out_and_the_windows_hold_every_inference() -> Non
 
 
 def test_watching_costs_next_to_nothing() -> None:
-    windows, _ = run_windows(int, PLAN, silent)
+    windows, _ = run_windows(Lanes([int]), PLAN, silent)
     assert min(itertools.chain(*(window.latencies for window in windows))) < 2_000, "ns for an inference of nothing"
 
 
 def test_an_engine_slower_than_a_window_is_measured_once_a_window() -> None:
-    windows, half_width = run_windows(lambda: time.sleep(0.05), PLAN, silent)
+    windows, half_width = run_windows(Lanes([lambda: time.sleep(0.05)]), PLAN, silent)
     assert [len(window.latencies) for window in windows] == [1] * len(windows)
     assert len(windows) >= 2
     assert math.isfinite(half_width)
@@ -69,7 +83,7 @@ def test_it_stops_at_the_budget_and_says_that_it_was_not_enough() -> None:
 def test_it_stops_early_when_the_interval_is_tight() -> None:
     plan = Plan(window_s=0.01, budget_s=30, windows_min=4, relative_interval=0.5)
     before = time.monotonic()
-    windows, half_width = run_windows(FakeEngine({"latency_s": 0.0005}).step(None), plan, silent)
+    windows, half_width = run_windows(Lanes([FakeEngine({"latency_s": 0.0005}).step(None)]), plan, silent)
     assert time.monotonic() - before < 5
     assert len(windows) >= 4
     assert half_width <= 0.5
@@ -77,13 +91,13 @@ def test_it_stops_early_when_the_interval_is_tight() -> None:
 
 def test_warm_up_goes_on_until_steady() -> None:
     latencies = itertools.chain([0.03, 0.015, 0.008], itertools.repeat(0.001))
-    assert warm_up(lambda: _spin(next(latencies)), Plan(warmup_s=0.04))
+    assert warm_up(Lanes([lambda: _spin(next(latencies))]), Plan(warmup_s=0.04))
     assert next(latencies) == 0.001, "the slow ones are behind it"
 
 
 def test_warm_up_gives_up_on_what_never_settles() -> None:
     step = itertools.count(1)
-    assert not warm_up(lambda: _spin(0.0002 * 10 ** next(step)), Plan(warmup_s=0.01))
+    assert not warm_up(Lanes([lambda: _spin(0.0002 * 2 ** next(step))]), Plan(warmup_s=0.01))
 
 
 def _spin(seconds: float) -> None:
@@ -103,7 +117,7 @@ def test_readings_stand_on_the_clock_of_the_windows() -> None:
     assert 0 <= header["sampler_cpu_s"] < 0.1
 
 
-def test_a_sensor_that_fails_midway_is_told() -> None:
+def test_a_sensor_that_fails_midway_is_told_and_the_windows_stay() -> None:
     class Broken(SteadyMeter):
         left = 3
 
@@ -113,9 +127,9 @@ def test_a_sensor_that_fails_midway_is_told() -> None:
                 raise OSError(5, "Input/output error")
             return list(super().read())
 
-    with Sampler(Broken({}), period_s=0.005) as sampler:
-        time.sleep(0.05)
-    assert "Input/output error" in sampler.failure
+    header, series = measure(lambda: FakeEngine({}).step(None), PLAN, Broken({}), tell=silent)
+    assert "Input/output error" in header["sampler_failure"]
+    assert len(series["latency_s"]) > 0
 
 
 def test_the_board_is_described_from_proc(tmp_path: Path) -> None:
