@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Sequence
 
-from explorer_agent import family
+from explorer_agent import board, family
 from explorer_agent.meters import Meter
 
 PERIOD_S = 0.02  # a window of a second holds the fifty readings that a good integral needs
@@ -52,8 +52,9 @@ class Watch:
     """What was read, filled when the measurement is over.
 
     `series`: seconds as "<probe>_time_s", and the probe's own, of equal length. `facts`, a probe: "cpu_s" and "wall_s"
-    that all its readings took, "readings", "hz" reached, "max_gap_s", "core" it was bound to (None: any), and
-    "failure": why its series ended early, or empty.
+    that all its readings took, "cpu_share" of all that the board's processors did meanwhile (None: not known),
+    "readings", "hz" reached, "max_gap_s", "core" it was bound to (None: any), and "failure": why its series ended
+    early, or empty.
     """
 
     series: dict[str, array[float]] = field(default_factory=dict)
@@ -80,6 +81,7 @@ def watched(probes: Sequence[Probe], *, threads: int = 0) -> Iterator[Watch]:
     if not probes:
         yield watch
         return
+    busy_s = board.busy_s()
     process = _Process(probes, spare_cores(threads))
     try:
         process.wait_for_first()
@@ -88,7 +90,8 @@ def watched(probes: Sequence[Probe], *, threads: int = 0) -> Iterator[Watch]:
     finally:
         process.end()
     for number, probe in enumerate(probes):
-        _fill(watch, probe, _facts_of(answer, number), numbers)
+        facts = _facts_of(answer, number)
+        _fill(watch, probe, dict(facts, cpu_share=_share(facts["cpu_s"], busy_s, board.busy_s())), numbers)
 
 
 def spare_cores(threads: int) -> list[int]:
@@ -168,6 +171,12 @@ def _facts_of(answer: dict[str, Any], number: int) -> dict[str, Any]:
         return found
     nothing = {"cpu_s": 0.0, "wall_s": 0.0, "readings": 0, "hz": 0.0, "max_gap_s": 0.0, "core": None}
     return dict(nothing, failure=answer["failure"])
+
+
+def _share(cpu_s: float, before_s: float | None, after_s: float | None) -> float | None:
+    if before_s is None or after_s is None:
+        return None
+    return min(1.0, cpu_s / max(after_s - before_s, cpu_s, 1e-9))
 
 
 def _fill(watch: Watch, probe: Probe, facts: dict[str, Any], numbers: array[float]) -> None:

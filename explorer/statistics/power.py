@@ -72,19 +72,6 @@ def energy(measurement: Measurement, batch: int) -> tuple[dict[str, Metric], Dou
     return ({}, doubts) if account is None else (_metrics(measurement, account, batch), doubts)
 
 
-def joules_between(measurement: Measurement, starts: Floats, ends: Floats) -> Floats | None:
-    """Joules of the meter's total in each of several stretches, its lag undone; None where they cannot be known: no
-    meter that measures, one that failed, or a rail without an answer.
-    """
-    if measurement.meter["name"] == "none" or measurement.estimated or _failure(measurement) or not len(starts):
-        return None
-    start, end = float(np.min(starts)), float(np.max(ends))
-    readings = curve(measurement, total_rails(measurement))
-    if not (readings.reaches(start, end) and readings.covers(start, end)):
-        return None
-    return _undone(measurement, readings, starts, ends)
-
-
 def rail_watts(measurement: Measurement) -> dict[str, float | None]:
     """Mean watts of each rail over all windows; None for one that did not answer."""
     start, end = _span(measurement, slice(None))

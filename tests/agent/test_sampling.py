@@ -58,6 +58,7 @@ def test_readings_stand_on_the_jobs_clock_and_reach_over_its_edges() -> None:
     assert facts["cpu_s"] > 0
     assert facts["wall_s"] > 0
     assert facts["failure"] == ""
+    assert facts["cpu_share"] is None or 0 < facts["cpu_share"] <= 1
 
 
 def test_a_slow_probe_delays_no_other() -> None:
