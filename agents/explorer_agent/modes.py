@@ -100,7 +100,7 @@ class Modes:
         return (self._own,) if self._own else ()
 
     def _switch(self, name: str, goodbye: Callable[[str], None], stop: Stop) -> None:
-        before = self.current()
+        before, promised = self.current(), self._promised
         try:
             self._held.secure()
             self._promise(before)
@@ -117,6 +117,8 @@ class Modes:
             self._held.lock()
             return
         self._as_it_was(before)
+        if not promised and self.current() == before:  # who may not set a mode could not set it back either
+            self._take_back()
         if not asks:
             raise self._refuse(name, f"the power mode {name} cannot be set: {_why(told)}")
         if self._reboot != "allow":
@@ -134,6 +136,10 @@ class Modes:
         self._held.journal.promise([dict(entry, may_stay=True) if self._reboot == "allow" else entry])
         self._promised = True
 
+    def _take_back(self) -> None:
+        self._held.journal.forget("nvpmodel")
+        self._promised = False
+
     def _run(self, name: str, answer: bytes = b"") -> str:
         assert self._found is not None
         return self._held.journal.run("nvpmodel", "-m", str(self._found.numbers[name]), answer=answer)
@@ -150,8 +156,7 @@ class Modes:
         boot, deadline = undo.boot_id(self._root), time.monotonic() + RESTART_S
         self._mark.put(name, before, boot)
         try:
-            self._held.journal.forget("nvpmodel")
-            self._promised = False
+            self._take_back()
             told = self._run(name, b"YES\n")
         except OSError as error:
             told = str(error)

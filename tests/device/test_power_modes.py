@@ -55,6 +55,7 @@ def test_measured_in_the_mode_that_was_asked_for(device: Device, tree: boards.Tr
     assert measured(device, "MODE_50W", tmp_path)["mode_switches"] == 1, "it is there still"
 
 
+@pytest.mark.slow
 def test_a_restart_loses_the_board_for_a_while(tree: boards.Tree, tmp_path: Path) -> None:
     (tree.root / "imitation/restart/0").touch()
     options = {**OPTIONS, "reboot": "allow"}
