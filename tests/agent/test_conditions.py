@@ -13,6 +13,8 @@ from fixtures import boards
 from explorer_agent import board, conditions, cooling, undo
 from explorer_agent.readiness import judged
 
+from .talk import FAKE, Talk
+
 ALARM = "sys/class/thermal/cooling_device0/cur_state"
 CLK = "sys/kernel/debug/bpmp/debug/clk"
 Change = Callable[[boards.Tree], object]
@@ -198,3 +200,39 @@ def test_an_alarm_that_stands_at_rest_costs_seconds_and_marks_instead_of_voiding
 def test_nobody_waits_for_a_job_that_is_cancelled(tree: boards.Tree) -> None:
     tree.write(ALARM, "1\n")
     assert cooling.Cooler(tree.root).wait(60, stop=lambda: True)["seconds"] == 0.0
+
+
+def measured(talk: Talk, *, meanwhile: Callable[[], object] = lambda: None, budget_s: float = 0.05) -> dict[str, Any]:
+    """The reply to a measurement by a real agent; `meanwhile` is called when it tells that it has begun."""
+    plan = {"warmup_s": 0.01, "window_s": 0.01, "windows_min": 2, "idle_s": 0.0, "relative_interval": 1e-9}
+    engine = talk.build(talk.script())["engine"]
+    number = talk.say("measure", engine=engine, deployment=FAKE, plan={**plan, "budget_s": budget_s})
+    while (message := talk.hear()[0]).get("id") != number:
+        if message.get("kind") == "progress":
+            meanwhile()
+    return message
+
+
+@pytest.mark.parametrize("clocks", ["lock", pytest.param("leave", marks=pytest.mark.slow)])
+def test_a_real_agent_marks_and_voids(clocks: str, start: Callable[..., Talk], tree: boards.Tree) -> None:
+    talk = start("--root", str(tree.root), "--clocks", clocks)
+    marks = {"clocks-not-locked"} if clocks == "leave" else set()
+    assert {"throttled", "too-warm", "clocks-moved", "clocks-not-locked"} & {*measured(talk)["flags"]} == marks
+    header = measured(talk, meanwhile=lambda: tree.write(ALARM, "1\n"), budget_s=1.5)
+    assert "throttled" in header["flags"]
+    assert "gpu-throttle-alert" in header["board_after"]["throttling"]
+    tree.write(ALARM, "0\n")
+    gpu = "sys/class/devfreq/17000000.gpu/min_freq"
+    header = measured(talk, meanwhile=lambda: tree.write(gpu, "306000000\n"), budget_s=1.5)
+    assert ("clocks-moved" in header["flags"]) is (clocks == "lock")
+    if clocks == "lock":
+        assert "clocks-moved" not in measured(talk)["flags"], "locked again before the next"
+
+
+@pytest.mark.slow
+def test_a_board_that_throttles_at_rest_still_gives_numbers(start: Callable[..., Talk], tree: boards.Tree) -> None:
+    tree.write(ALARM, "1\n")
+    header = measured(start("--root", str(tree.root)))
+    assert "too-warm" in header["flags"]
+    assert "throttled" not in header["flags"]
+    assert "although nothing runs" in header["cooldown"]["gave_up"]
