@@ -133,5 +133,6 @@ def _cost(headers: Sequence[Header]) -> Iterator[str]:
 
 
 def _share(header: Header) -> float | None:
-    probes = [probe for probe in (header.get("sampling") or {}).values() if probe.get("wall_s")]
-    return sum(probe["cpu_s"] / probe["wall_s"] for probe in probes) if probes else None
+    """Seconds of processor time in a second: what one reading took, times the readings a second."""
+    probes = [probe for probe in (header.get("sampling") or {}).values() if probe.get("readings")]
+    return sum(probe["cpu_s"] / probe["readings"] * probe["hz"] for probe in probes) if probes else None

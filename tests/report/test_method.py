@@ -36,7 +36,8 @@ def told(folder: Path, *headers: dict[str, Any]) -> dict[str, str]:
 
 
 def test_meter_total_clocks_mode_and_cost(tmp_path: Path) -> None:
-    sampling = {"meter": {"cpu_s": 0.03, "wall_s": 3.0}, "state": {"cpu_s": 0.006, "wall_s": 3.0}}
+    meter, state = {"cpu_s": 0.03, "readings": 150, "hz": 50.0}, {"cpu_s": 0.006, "readings": 3, "hz": 1.0}
+    sampling = {"meter": meter, "state": state}
     after = {**STATE, "temperature_c": 46.2}
     header = {"meter": INA, "board_before": STATE, "board_after": after, "sampling": sampling}
     found = told(tmp_path / "x", header, header)
