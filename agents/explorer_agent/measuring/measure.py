@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
 
 from explorer_agent import board, conditions
-from explorer_agent.measuring import arrivals, verdict
+from explorer_agent.measuring import arrivals, lagging, verdict
 from explorer_agent.measuring.lanes import NS, Lanes, Step, Window
 from explorer_agent.measuring.rounds import Block, run_rounds
 from explorer_agent.measuring.steady import warm_up
 from explorer_agent.measuring.windows import Tell, run_windows
 from explorer_agent.messages import UNSUPPORTED, AgentError, Deployment, Plan
 from explorer_agent.meters import Meter
-from explorer_agent.sampling import Probe, Watch, watched
+from explorer_agent.sampling import Watch, of_meter, watched
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,13 @@ def measure(
     """
     if not plan.budget_s and not plan.rounds:
         raise AgentError(UNSUPPORTED, "a plan with neither a budget for windows nor rounds measures nothing")
-    before, probes = board.state(), _probes(meter)
+    before, probes = board.state(), [conditions.probe()]
+    settle_s = None  # nobody would see an idle stretch
+    if meter is not None and meter.quantity != "model":
+        probes, told = [*probes, of_meter(meter)], meter.facts()
+        plan, settle_s = lagging.long_enough(plan, meter, told), lagging.settle_s(told)
     with watched(probes, threads=_threads(entrants)) as watch:
-        taken = _take(entrants, plan, tell, metered=len(probes) > 1)
+        taken = _take(entrants, plan, tell, settle_s=settle_s)
     series = _series(taken, watch)
     after = board.state()
     doubts = [*_doubts(taken, plan), *conditions.flags(before, after, series, clocks)]
@@ -86,10 +90,9 @@ def measure(
     return dict(header, streams=entrants[0].deployment.streams), series
 
 
-def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, *, metered: bool) -> _Taken:
+def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, *, settle_s: float | None) -> _Taken:
     taken = _Taken()
-    pause_s = plan.idle_s if metered else 0.0  # nobody would see it
-    taken.idle = _pause(pause_s)
+    taken.idle = _pause(plan, settle_s)
     lanes = [_ready(entrants[0], plan, taken)]
     watcher = verdict.Watcher()
     if plan.budget_s:
@@ -102,7 +105,7 @@ def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, *, metered: bool)
         taken.share = taken.share if taken.windows else watcher.share()
     if plan.rate_hz and taken.windows:
         taken.levels = _arrivals(lanes[0], plan, entrants[0].deployment.batch, taken.windows)
-    taken.idle_after = _pause(pause_s)
+    taken.idle_after = _pause(plan, settle_s)
     return taken
 
 
@@ -127,20 +130,13 @@ def _arrivals(lanes: Lanes, plan: Plan, batch: int, windows: Sequence[Window]) -
     return arrivals.search(lanes, plan, batch, inferences * batch / seconds)
 
 
-def _pause(seconds: float) -> tuple[float, float]:
-    """The edges of a stretch in which nothing runs."""
+def _pause(plan: Plan, settle_s: float | None) -> tuple[float, float]:
+    """The edges of a stretch in which nothing runs, from when the meter's readings have forgotten what did."""
+    waits = settle_s is not None and plan.idle_s > 0
+    time.sleep((settle_s or 0.0) if waits else 0.0)
     start = time.perf_counter()
-    if seconds > 0:
-        time.sleep(seconds)
+    time.sleep(plan.idle_s if waits else 0.0)
     return start, time.perf_counter()
-
-
-def _probes(meter: Meter | None) -> list[Probe]:
-    state = conditions.probe()
-    if meter is None or meter.quantity == "model":
-        return [state]
-    rails = [f"meter_{number}" for number, _ in enumerate(meter.rails())]
-    return [state, Probe("meter", rails, meter.read, float(getattr(meter, "period_s", 0.02)))]
 
 
 def _threads(entrants: Sequence[Entrant]) -> int:
