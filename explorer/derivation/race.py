@@ -16,6 +16,7 @@ import numpy as np
 
 from explorer.derivation.trial import DIGITS
 from explorer.statistics import Floats, Measurement
+from explorer.statistics.blocks import Rounds, contrasts
 from explorer.statistics.readings import Curve, curve, delay_s, lag, total_rails
 
 LAGS_MIN = 5  # time constants of a meter's filter, which a turn must outlast for its own watts to be told
@@ -52,8 +53,6 @@ def readings_of(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def readings(measurement: Measurement, entrants: Sequence[Entrant]) -> dict[str, dict[str, Any]]:
     """What the rounds of a race say of each metric that they can be read for."""
-    from explorer.statistics.blocks import Rounds
-
     rounds = Rounds.of(measurement)
     batch = np.log([entrant.batch for entrant in entrants])
     found = {
@@ -105,10 +104,8 @@ def _inside(measurement: Measurement, readings: Curve, starts: Floats, ends: Flo
     return np.asarray(joules / (end - begin) * (ends - starts), np.float64)
 
 
-def _reading(rounds: Any, entrants: Sequence[Entrant], *, offset: Floats, sign: float = 1.0) -> dict[str, Any]:
+def _reading(rounds: Rounds, entrants: Sequence[Entrant], *, offset: Floats, sign: float = 1.0) -> dict[str, Any]:
     """`sign` · (log + offset) of each entrant, with its covariance."""
-    from explorer.statistics.blocks import contrasts
-
     mean, cov = contrasts(rounds)
     levels = sign * (mean + offset)
     return {

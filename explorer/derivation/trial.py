@@ -15,7 +15,7 @@ from typing import Any
 
 from explorer.result import Metric
 from explorer.scale import Ratio, Scale
-from explorer.statistics import Measurement, derive
+from explorer.statistics import Measurement, blocks, derive
 from explorer.tally import Tally
 
 # How figures follow from what is kept. 1: batch, sizes and scale were not kept beside the series. 2: they are.
@@ -100,9 +100,7 @@ def reference_level(measurement: Measurement) -> Metric | None:
     """What the reference engine beside yielded, ms; None where there was none."""
     if len(measurement.header.get("entrants", ())) < 2 or not len(measurement.series.get("block_round", ())):
         return None
-    from explorer.statistics.blocks import Rounds, level
-
-    return level(Rounds.of(measurement), 1)
+    return blocks.level(blocks.Rounds.of(measurement), 1)
 
 
 def rounded(metric: Metric) -> Metric:

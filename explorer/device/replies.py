@@ -34,7 +34,6 @@ _HEADERS: dict[Any, Callable[..., Any]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_WINDOWS = ("window_start_s", "window_end_s", "window_count", "window_cpu_s")
 
 
 @dataclass(frozen=True)
@@ -150,13 +149,36 @@ def measurement(header: Message, body: bytes) -> Measurement:
     taken = Measurement({k: v for k, v in header.items() if k not in ("type", "id", "body")}, series)
     _items(_field(header, "flags", list, "measure"), str, "measure.flags")
     _field(header, "estimated", bool, "measure")
-    _must(all(name in series for name in ("latency_s", *_WINDOWS)), "a series is missing")
-    _must(len({len(series[name]) for name in _WINDOWS}) == 1 and taken.windows > 0, "windows of unequal number")
-    counts = series["window_count"]
-    _must(bool((counts >= 1).all()) and counts.sum() == len(series["latency_s"]), "window_count does not add up")
-    _must(bool((series["window_end_s"] - series["window_start_s"] >= SHORTEST_S).all()), "a window without time")
+    raced = len(series.get("block_round", ())) > 0
+    _stretches(series, "window", inferences="latency_s")
+    _must(taken.windows > 0 or raced, "neither windows nor turns")
+    if raced:
+        _turns(taken)
     _power(taken)
     return taken
+
+
+def _stretches(series: Mapping[str, NDArray[np.float64]], kind: str, *, inferences: str) -> None:
+    """Windows, or turns: each took time, and had an inference."""
+    names = [f"{kind}_{what}" for what in ("start_s", "end_s", "count", "cpu_s")]
+    _must(all(name in series for name in (*names, inferences)), "a series is missing")
+    _must(len({len(series[name]) for name in names}) == 1, f"{kind}s of unequal number")
+    counts = series[f"{kind}_count"]
+    _must(bool((counts >= 1).all()) and counts.sum() == len(series[inferences]), f"{kind}_count does not add up")
+    _must(bool((series[names[1]] - series[names[0]] >= SHORTEST_S).all()), f"a {kind} without time")
+
+
+def _turns(taken: Measurement) -> None:
+    """Rounds in which every entrant had one turn."""
+    series = taken.series
+    entrants = len(_items(_field(dict(taken.header), "entrants", list, "measure"), dict, "measure.entrants"))
+    _stretches(series, "block", inferences="block_latency_s")
+    order, who = series["block_round"], series.get("block_entrant", np.empty(0))
+    _must(len(order) == len(who) == len(series["block_count"]), "turns of unequal number")
+    _must(entrants > 0 and len(order) % entrants == 0, "a turn is missing")
+    turns, rounds = np.lexsort((who, order)), len(order) // entrants
+    _must(bool((who[turns] == np.tile(np.arange(entrants), rounds)).all()), "an entrant without a turn")
+    _must(bool((order[turns] == np.repeat(np.arange(rounds), entrants)).all()), "a round is missing")
 
 
 def _series(header: Message, body: bytes) -> dict[str, NDArray[np.float64]]:

@@ -44,10 +44,15 @@ class Measurement:
 
     @cached_property
     def raw(self) -> dict[str, Any]:
-        """Everything, as plain JSON."""
-        return {"header": dict(self.header), "series": {name: data.tolist() for name, data in self.series.items()}}
+        """Everything, as plain JSON; a reading that was not had is null."""
+        return {"header": dict(self.header), "series": {name: _plain(data) for name, data in self.series.items()}}
 
     @classmethod
     def of_raw(cls, raw: Mapping[str, Any]) -> Measurement:
         """What `raw` was made of."""
         return cls(raw["header"], {name: np.asarray(data, np.float64) for name, data in raw["series"].items()})
+
+
+def _plain(data: Floats) -> list[float | None]:
+    numbers: list[float | None] = data.tolist()
+    return numbers if np.isfinite(data).all() else [None if number != number else number for number in numbers]
