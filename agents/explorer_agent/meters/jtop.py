@@ -1,8 +1,8 @@
 """jtop: power as jetson-stats' service tells it, once a second. For boards where the sensors themselves cannot be read,
 a container without /sys for one: `ina3221` reads the same chips fifty times as often, and is asked first.
 
-    jtop.service ══► jtop_client.py ──a line a second──► Jtop.read()   the newest line, as old as its uptime says
-    (root)           a process of its own                              too old: the meter fails, it never repeats
+    jtop.service ══► jtop_client.py ──a line a second──► Jtop.read()   each line once, as it comes
+    (root)           a process of its own                              none comes: the meter fails, it never repeats
 
 Of what it tells, each rail's `power` and `tot` are taken, never `avg`: that is no mean over a window but
 (power + last avg) // 2 at each tick. What `tot` is depends on the board, so its name is stored with it.
@@ -84,7 +84,7 @@ class Jtop:
         self.close()
         try:
             self._client = _Client(python)
-            first = self._client.newest()
+            first = self._client.first()
         except JtopError as error:
             self.close()
             return str(error)
@@ -108,7 +108,7 @@ class Jtop:
             JtopError: the service or its client went away, or has told nothing new for too long.
         """
         assert self._client is not None
-        told = self._client.newest()
+        told = self._client.next()
         found = [_watts(told["rails"].get(name)) for name in self._rails]
         return [*found, self._total_w(told, found)]
 
@@ -173,7 +173,7 @@ class _Client:
         self.told = 0  # lines
         self._newest: dict[str, Any] = {}
         self._text = b""
-        self._offset_s: float | None = None  # our clock's reading at the service's uptime zero
+        self._fresh = False
         source = (pkgutil.get_data("explorer_agent.meters", "jtop_client.py") or b"").decode("ascii")
         self._process = subprocess.Popen(
             [python, "-c", source, str(INTERVAL_S)],
@@ -183,15 +183,25 @@ class _Client:
             stderr=subprocess.DEVNULL,
         )
 
-    def newest(self) -> dict[str, Any]:
-        """The newest reading; waits for one where the newest is too old to be one."""
-        deadline = time.perf_counter() + ANSWER_S
+    def first(self) -> dict[str, Any]:
+        """A reading, which `next` gives too."""
+        found = self.next(ANSWER_S)
+        self._fresh = True
+        return found
+
+    def next(self, within_s: float | None = None) -> dict[str, Any]:
+        """The newest reading that was not given yet, waiting for the service's next tick where there is none: so none
+        is missed or taken twice, though both of us count seconds.
+        """
+        patience_s = within_s or STALE * self.interval_s + GRACE_S
+        deadline = time.perf_counter() + patience_s
         self._drain(0.0)
-        while not self._newest or self._age_s() > STALE * self.interval_s + GRACE_S:
+        while not self._fresh:
             left_s = deadline - time.perf_counter()
             if left_s <= 0:
-                raise JtopError(f"jtop's service has told nothing new for {ANSWER_S:g} s: {_LOOK}")
+                raise JtopError(f"jtop's service has told nothing new for {patience_s:g} s: {_LOOK}")
             self._drain(left_s)
+        self._fresh = False
         return self._newest
 
     def close(self) -> None:
@@ -209,9 +219,6 @@ class _Client:
         """Processor time that it has cost so far, its start included; the service's own is the service's secret."""
         fields = (sysfs.text(Path(f"/proc/{self._process.pid}/stat")) or "").rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
-    def _age_s(self) -> float:
-        return time.perf_counter() - float(self._newest["uptime_s"]) - (self._offset_s or 0.0)
 
     def _drain(self, within_s: float) -> None:
         """Take in every line there is, waiting `within_s` for the first."""
@@ -231,11 +238,8 @@ class _Client:
         if "error" in told:
             raise JtopError(_in_words(told, self.python))
         self.version = told.get("version", self.version)
-        if "rails" not in told:
-            return
-        self._newest, self.interval_s = told, float(told["interval_s"])
-        if self._offset_s is None:
-            self._offset_s = time.perf_counter() - float(told["uptime_s"])
+        if "rails" in told and told["uptime_s"] != self._newest.get("uptime_s"):  # else it repeats what it said last
+            self._newest, self._fresh, self.interval_s = told, True, float(told["interval_s"])
 
 
 def _is_supply(name: str, facts: Mapping[str, Any]) -> bool:

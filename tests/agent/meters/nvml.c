@@ -71,6 +71,7 @@ int nvmlDeviceGetName(const char *device, char *name, unsigned length) {
     return 0;
 }
 
+#ifndef OLD /* as drivers before Volta's had it */
 int nvmlDeviceGetTotalEnergyConsumption(const char *device, unsigned long long *millijoules) {
     struct timespec now;
     if (process != getpid()) return 1;
@@ -81,6 +82,7 @@ int nvmlDeviceGetTotalEnergyConsumption(const char *device, unsigned long long *
                                                     (double)(now.tv_nsec - loaded.tv_nsec) / 1e9));
     return 0;
 }
+#endif
 
 int nvmlDeviceGetPowerUsage(const char *device, unsigned *milliwatts) {
     *milliwatts = POWER_MW;

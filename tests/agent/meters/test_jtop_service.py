@@ -51,7 +51,6 @@ meters[-1].close()
 ASK = """
 import sys, time
 from explorer_agent.meters import jtop
-jtop.ANSWER_S = float(sys.argv[1])
 meter = jtop.Jtop({})
 why_not = meter.available()
 print(why_not or "available", flush=True)
@@ -260,9 +259,9 @@ def measured(talk: Talk, words: dict[str, Any], meter: dict[str, Any]) -> dict[s
     return {**told, "total_w": float(np.sum(rails, axis=0).mean())}
 
 
-def ask(room: Room, *before: str, then: str = "", answer_s: float = 30.0, **environment: str) -> list[str]:
+def ask(room: Room, *before: str, then: str = "", **environment: str) -> list[str]:
     """What the meter says of itself, and what reading it ends with once the service has been told `then`."""
-    words = room.inside(*before, sys.executable, "-W", "error", "-c", ASK, str(answer_s))
+    words = room.inside(*before, sys.executable, "-W", "error", "-c", ASK)
     channels = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(words, env=room.environment(**environment), text=True, **channels) as process:
         assert process.stdin is not None
@@ -273,6 +272,23 @@ def ask(room: Room, *before: str, then: str = "", answer_s: float = 30.0, **envi
             process.stdin.write("\n")
             process.stdin.flush()
         return told + process.stdout.read().split("\n")[:-1]
+
+
+def test_the_first_client_decides_how_often_the_service_reads(enter: Enter) -> None:
+    room, _ = enter("orin-nx")
+    first = (
+        "import jtop, sys, time\nwith jtop.jtop(interval=0.5):\n    print('there', flush=True)\n    sys.stdin.read()"
+    )
+    second = "from explorer_agent.meters.jtop import Jtop\nmeter = Jtop({})\nassert not meter.available()\n"
+    second += "print(meter.facts()['interval_s'])\nmeter.close()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(room.inside(room.python, "-c", first), stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        asked = room.inside(sys.executable, "-W", "error", "-c", second)
+        told = subprocess.run(asked, env=room.environment(), capture_output=True, text=True)
+        process.communicate()
+    assert (told.stdout, told.stderr) == ("0.5\n", "")
 
 
 def test_what_goes_wrong_is_said_with_what_to_do(enter: Enter, tmp_path: Path) -> None:
@@ -294,9 +310,9 @@ def test_what_goes_wrong_is_said_with_what_to_do(enter: Enter, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("then", "told"), [("stop", "went away"), ("kill", "went away"), ("halt", "nothing new for 2 s")]
+    ("then", "told"), [("stop", "went away"), ("kill", "went away"), ("halt", "nothing new for 4 s")]
 )
 def test_a_service_that_ends_or_hangs_midway_ends_the_series(enter: Enter, then: str, told: str) -> None:
     room, _ = enter("agx-orin")
-    first, last = ask(room, then=then, answer_s=2.0)
+    first, last = ask(room, then=then)
     assert (first, told in last) == ("available", True), last

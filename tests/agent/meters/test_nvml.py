@@ -60,27 +60,34 @@ Told = dict[str, Any]
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the fake library."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler on this machine (Debian: gcc)")
-    folder = tmp_path_factory.mktemp("driver")
-    source = Path(__file__).with_name("nvml.c")
-    words = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", folder / "libnvidia-ml.so.1", source]
-    made = subprocess.run(words, capture_output=True, text=True)
-    if "stdio.h" in made.stderr:
-        pytest.skip("nothing to compile C with on this machine (Debian: libc6-dev)")
-    assert (made.returncode, made.stderr) == (0, "")
-    return folder
+    return compiled(tmp_path_factory.mktemp("driver"))
 
 
 @pytest.fixture(scope="module")
 def said(library: Path) -> dict[str, Told]:
     """What the meter says of a machine, by the names of SCENES."""
+    return asked(library, SCENES)
+
+
+def compiled(folder: Path, *flags: str) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler on this machine (Debian: gcc)")
+    source = Path(__file__).with_name("nvml.c")
+    words = [compiler, "-shared", "-fPIC", "-O1", "-Wall", *flags, "-o", folder / "libnvidia-ml.so.1", source]
+    made = subprocess.run(words, capture_output=True, text=True)
+    if "stdio.h" in made.stderr:
+        pytest.skip("nothing to compile C with on this machine (Debian: libc6-dev)")
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def asked(library: Path, scenes: dict[str, dict[str, Any]]) -> dict[str, Told]:
     words = {"LD_LIBRARY_PATH": str(library), "NVML_LOG": str(library / "log")}
-    arguments = [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(list(SCENES.values()))]
+    arguments = [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(list(scenes.values()))]
     done = subprocess.run(arguments, env={**os.environ, **words}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return dict(zip(SCENES, json.loads(done.stdout), strict=True))
+    return dict(zip(scenes, json.loads(done.stdout), strict=True))
 
 
 def watts(told: dict[str, Any], rail: int = 0) -> float:
@@ -149,3 +156,8 @@ def test_no_gpu_and_no_driver_are_said(said: dict[str, Told]) -> None:
     assert said["none"]["why_not"] == "NVML finds no GPU"
     here = Nvml({}).available()
     assert here == "" or "NVIDIA" in here or "NVML" in here
+
+
+def test_a_driver_that_knows_of_no_counter_is_read_by_its_power(tmp_path: Path) -> None:
+    told = asked(compiled(tmp_path, "-DOLD", "-Wno-unused"), {"old": {"scene": "c"}})["old"]
+    assert (told["why_not"], told["quantity"], set(told["series"]["meter_0"])) == ("", "W", {WATTS})
