@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Any
 
 from explorer.report import wording
 from explorer.report.view import View
+
+_SIGMAS = 3.0
+_MAD = 1.4826  # a normal's standard deviation in median absolute deviations
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,27 @@ class Chart:
 
 
 def charts(view: View) -> tuple[Chart, ...]:
-    """A chart a board and metric; none where the reference engine was never measured beside a trial."""
-    boards: dict[str, list[Mapping[str, Any]]] = {}
+    """A chart a board and power mode; none where the reference engine was never measured beside a trial.
+
+    The limits lie three standard deviations of the logarithm from the median, the deviation estimated by the median
+    absolute one, so that what is out of control does not widen them (Shewhart's limits, 1931, made robust).
+    """
+    boards: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for line in view.data.boards:
         if "latency_ms" in line:
-            boards.setdefault(str(line["board"]), []).append(line)
-    return tuple(_chart(board, lines) for board, lines in boards.items())
+            boards.setdefault((str(line["board"]), str(line.get("power_mode", ""))), []).append(line)
+    return tuple(_chart(" ".join(filter(None, key)), lines) for key, lines in boards.items())
 
 
 def _chart(board: str, lines: Sequence[Mapping[str, Any]]) -> Chart:
-    values = [float(line["latency_ms"]["value"]) for line in lines]
-    centre = statistics.median(values)
-    reach = 3 * 1.4826 * statistics.median(abs(value - centre) for value in values)
+    logs = [math.log(line["latency_ms"]["value"]) for line in lines]
+    centre = statistics.median(logs)
+    reach = _SIGMAS * _MAD * statistics.median(abs(value - centre) for value in logs)
     points = [
-        Point(str(line["time"]), line.get("trial"), board, "latency_ms", value, abs(value - centre) > reach)
-        for line, value in zip(lines, values, strict=True)
+        Point(str(line["time"]), line.get("trial"), board, "latency_ms", math.exp(value), abs(value - centre) > reach)
+        for line, value in zip(lines, logs, strict=True)
     ]
-    return Chart(centre, centre - reach, centre + reach, tuple(points))
+    return Chart(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach), tuple(points))
 
 
 def about_the_reference(view: View) -> Iterator[str]:
