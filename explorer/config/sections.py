@@ -152,10 +152,6 @@ class MeterSection(Section):
         default=None, description="Declared watts of the idle machine, where nothing measures."
     )
     busy_core_w: NotNegative | None = Field(default=None, description="Declared watts that each busy core adds.")
-    policy: str | None = Field(default=None, description="Which rails make the total, where the board allows several.")
-    lag_s: NotNegative | None = Field(
-        default=None, description="Time constant of the sensors' smoothing, where they do not tell how they smooth."
-    )
     policy: str | None = Field(
         default=None, description="For ina3221: another of the totals that the board's rails allow, such as sum_all/1."
     )
