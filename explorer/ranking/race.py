@@ -30,7 +30,8 @@ def next_race(
     duels = standing.duels
     if duels is None or not standing.undecided:
         return ()
-    doubt = duels.doubt.copy()
+    read = np.array([standing.readings[number] for number in duels.numbers.tolist()])
+    doubt = duels.doubt / np.maximum(read[:, None], read)  # the tenth reading changes less than the first
     barred = [number in without for number in duels.numbers.tolist()]
     doubt[barred], doubt[:, barred] = 0.0, 0.0
     if groups is not None:
