@@ -5,6 +5,9 @@
     third board    reference 10.1 ± 0.1 ms ── overlap ─ taken as they are
 
 Only metrics of time and of energy are brought to scale; the raw measurement stays as it was taken.
+
+The same engine, measured beside a candidate, tells of drift: how far the board has moved since the study's first
+reading. That is cancelled for times where it is seen to be common to both, and left where it is not.
 """
 
 from __future__ import annotations
@@ -53,6 +56,16 @@ class Scale:
         scaled = {name: ratio for name in metrics if (ratio := self.ratios.get(_GO_WITH.get(name, name)))}
         moved = {name: _multiplied(metrics[name], ratio) for name, ratio in scaled.items()}
         return {**metrics, **moved}, {name: ratio.value for name, ratio in scaled.items()}
+
+
+def drift(reference: Metric, *, level: Metric) -> Scale:
+    """The scale of a trial beside which the reference yielded `reference`, and `level` where the study's scale was set;
+    both latencies, ms.
+    """
+    if not _apart(reference, level):
+        return Scale()
+    slower = _ratio(reference, level)
+    return Scale({"latency_ms": slower, "throughput_ips": Ratio(1 / slower.value, slower.share)})
 
 
 def scale_of(reference: Metrics, *, first: Metrics) -> Scale:

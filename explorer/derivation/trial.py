@@ -10,11 +10,11 @@ what lies beside it (`explorer report --recompute`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from explorer.result import Metric
-from explorer.scale import Ratio, Scale
+from explorer.scale import Ratio, Scale, drift
 from explorer.statistics import Measurement, blocks, derive
 from explorer.tally import Tally
 
@@ -89,11 +89,34 @@ class Derived:
 def derived(measurement: Measurement, given: Given, score: Score | None = None) -> Derived:
     """The figures of a trial; without a score, those that need none."""
     metrics, estimated, flags = derive(measurement, batch=given.batch)
-    metrics, scaled = given.scale.apply(metrics)
+    metrics, scaled = _scale(measurement, metrics, given).apply(metrics)
     metrics |= {name: Metric(value) for name, value in given.exact.items()}
     metrics |= {name: told.metric() if isinstance(told, Tally) else told for name, told in (score or {}).items()}
     doubts = (*flags, *given.scale.doubts, *given.doubts)
     return Derived({n: rounded(m) for n, m in metrics.items()}, estimated, tuple(dict.fromkeys(doubts)), scaled)
+
+
+def _scale(measurement: Measurement, metrics: Metrics, given: Given) -> Scale:
+    """The board's scale; for times that of the reference beside, where its drift is common to the candidate too."""
+    reference = reference_level(measurement)
+    if reference is None or given.level is None or not _common(measurement, metrics):
+        return given.scale
+    others = {n: r for n, r in given.scale.ratios.items() if n not in ("latency_ms", "throughput_ips")}
+    return replace(given.scale, ratios=others | dict(drift(reference, level=given.level).ratios))
+
+
+def _common(measurement: Measurement, metrics: Metrics) -> bool:
+    """Whether the board did the same to candidate and reference: their ratio is steadier than the candidate alone,
+    which in its turns was as fast as in its windows.
+    """
+    rounds = blocks.Rounds.of(measurement)
+    alone, ratio, windows = blocks.level(rounds, 0), blocks.ratio(rounds, 0, 1), metrics["latency_ms"]
+    edges = (alone.low, alone.high, ratio.low, ratio.high, windows.low, windows.high)
+    if any(edge is None for edge in edges):
+        return False
+    low, high, ratio_low, ratio_high, windows_low, windows_high = (float(edge or 0.0) for edge in edges)
+    steadier = (ratio_high - ratio_low) / ratio.value < (high - low) / alone.value
+    return steadier and windows_low <= high and low <= windows_high
 
 
 def reference_level(measurement: Measurement) -> Metric | None:
