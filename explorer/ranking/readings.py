@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Readings:
     weight: Floats
     heats: tuple[Heat, ...]
 
-    @property
+    @cached_property
     def raced(self) -> Ints:
         """Places of the trials that raced, ascending."""
         found = np.concatenate([heat.trials for heat in self.heats]) if self.heats else np.empty(0, np.int64)

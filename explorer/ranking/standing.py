@@ -120,7 +120,8 @@ class _Board:
         drawn = self._draws()
         probability = np.zeros(len(numbers))
         probability[drawn.places] = front.shares(drawn.gains)
-        duels = self._duels(drawn)
+        alike = np.array_equal(drawn.gains, drawn.held)
+        duels = self._duels(drawn, probability[drawn.places] if alike else front.shares(drawn.held))
         return Standing(
             self.objectives,
             {record.number: self._combined(place) for place, record in enumerate(self.records)},
@@ -220,8 +221,7 @@ class _Board:
 
     # What racing may decide
 
-    def _duels(self, drawn: _Drawn) -> Duels:
-        shares = front.shares(drawn.held)
+    def _duels(self, drawn: _Drawn, shares: Floats) -> Duels:
         there = np.flatnonzero(shares > 0)  # whoever never is on the front has betters that decide in its stead
         held, probability = drawn.held[:, :, there], shares[there]
         numbers = np.array([self.records[place].number for place in drawn.places[there]], np.int64)
