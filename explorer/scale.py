@@ -23,7 +23,7 @@ Metrics = Mapping[str, Metric]
 # What depends on how fast a board is and on what it draws. A tail that the reference has too few samples for goes with
 # the median.
 SCALED = ("latency_ms", "throughput_ips", "energy_mj", "energy_net_mj", "power_w")
-_GO_WITH = {"latency_p90_ms": "latency_ms", "latency_p99_ms": "latency_ms"}
+_GO_WITH = {"latency_p90_ms": "latency_ms", "latency_p95_ms": "latency_ms", "latency_p99_ms": "latency_ms"}
 
 
 @dataclass(frozen=True)

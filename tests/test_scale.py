@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.result import Metric
-from explorer.scale import Scale, scale_of
+from explorer.scale import Scale, drift, scale_of
 
 
 def around(value: float, share: float) -> Metric:
@@ -57,3 +57,12 @@ def test_nothing_is_scaled_without_two_intervals_to_compare(reference: dict[str,
 def test_a_board_without_a_reference_says_so() -> None:
     assert Scale(unknown=True).doubts == ("no-reference",)
     assert Scale().doubts == ()
+
+
+def test_drift_of_the_reference_is_taken_from_times_and_from_nothing_else() -> None:
+    metrics = {"latency_ms": around(22.0, 0.01), "throughput_ips": around(50.0, 0.01), "power_w": around(8.0, 0.01)}
+    told, scaled = drift(around(11.0, 0.01), level=around(10.0, 0.01)).apply(metrics)
+    assert scaled == {"latency_ms": pytest.approx(10 / 11), "throughput_ips": pytest.approx(1.1)}
+    assert told["latency_ms"].value == pytest.approx(20.0)
+    assert told["throughput_ips"].value == pytest.approx(55.0)
+    assert drift(around(10.1, 0.01), level=around(10.0, 0.01)).ratios == {}, "not apart: left, and charted"
