@@ -93,7 +93,7 @@ def _inside(measurement: Measurement, readings: Curve, starts: Floats, ends: Flo
     """Joules of each turn by the readings within it; None where a turn has fewer than two.
 
     Up to its edges the curve would lean on the neighbours' watts, and every entrant come out nearer to the others than
-    it is: by 0.5 % of what their watts differ with fifty readings a turn, which no number of rounds averages out.
+    it is: by 1 % of what their watts differ with fifty readings a turn, which no number of rounds averages out.
     """
     first = np.searchsorted(readings.times, starts + lag(measurement)[0])
     last = np.searchsorted(readings.times, ends, side="right") - 1
