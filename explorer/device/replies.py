@@ -154,6 +154,8 @@ def measurement(header: Message, body: bytes) -> Measurement:
     _must(taken.windows > 0 or raced, "neither windows nor turns")
     if raced:
         _turns(taken)
+    if "arrival_subjects" in series:
+        _arrivals(taken)
     _power(taken)
     return taken
 
@@ -179,6 +181,17 @@ def _turns(taken: Measurement) -> None:
     turns, rounds = np.lexsort((who, order)), len(order) // entrants
     _must(bool((who[turns] == np.tile(np.arange(entrants), rounds)).all()), "an entrant without a turn")
     _must(bool((order[turns] == np.repeat(np.arange(rounds), entrants)).all()), "a round is missing")
+
+
+def _arrivals(taken: Measurement) -> None:
+    """Levels of fixed arrival, each with its batches."""
+    series = taken.series
+    levels, counts = series["arrival_subjects"], series.get("arrival_count", np.empty(0))
+    _must(0 < len(levels) == len(counts), "arrivals: levels of unequal number")
+    _must(bool((levels >= 1).all() and (counts >= 0).all()), "arrivals: a level of nobody")
+    _must(counts.sum() == len(series.get("arrival_latency_s", ())), "arrivals: arrival_count does not add up")
+    plan = _field(dict(taken.header), "plan", dict, "measure")
+    _field(plan, "deadline_ms", float, "measure.plan", least=0)
 
 
 def _series(header: Message, body: bytes) -> dict[str, NDArray[np.float64]]:

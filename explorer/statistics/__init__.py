@@ -1,7 +1,9 @@
 """From raw samples to metrics with their 95 % intervals: pure functions on numbers, numpy only.
 
 measurement ──► derive ──┬── intervals    block bootstrap, Student's t
-raw series               └── power        watts and joules
+raw series               ├── power        watts and joules, by way of readings
+                         └── arrivals     who was late at fixed arrival
+            └─► blocks                    engines that took turns: their ratios
 """
 
 from explorer.statistics.derive import TAILS, derive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from explorer.result import Metric
+from explorer.statistics.arrivals import subjects
 from explorer.statistics.intervals import BLOCKS_MIN, around, block_length, quantile_interval
 from explorer.statistics.measurement import Measurement
 from explorer.statistics.power import energy
@@ -26,7 +27,9 @@ def derive(measurement: Measurement, batch: int) -> tuple[dict[str, Metric], tup
     joules, doubts = energy(measurement, batch)
     if block_length(latency_ms <= metrics["latency_ms"].value) * BLOCKS_MIN > len(latency_ms) - BLOCKS_MIN:
         doubts = (*doubts, "few-independent-samples")
-    return {**metrics, **joules}, tuple(joules) if measurement.estimated else (), (*measurement.flags, *doubts)
+    served, late = subjects(measurement)
+    doubts = tuple(dict.fromkeys((*measurement.flags, *doubts, *late)))
+    return {**metrics, **joules, **served}, tuple(joules) if measurement.estimated else (), doubts
 
 
 def _throughput(measurement: Measurement, batch: int) -> Metric:

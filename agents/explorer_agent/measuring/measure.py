@@ -86,7 +86,7 @@ def measure(
     series = _series(taken, watch)
     after = board.state()
     doubts = [*_doubts(taken, plan), *conditions.flags(before, after, series, clocks)]
-    header = dict(_facts(taken, watch), flags=doubts, board_before=before, board_after=after)
+    header = dict(_facts(taken, watch), flags=doubts, board_before=before, board_after=after, plan=vars(plan))
     return dict(header, streams=entrants[0].deployment.streams), series
 
 
