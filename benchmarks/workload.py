@@ -50,11 +50,11 @@ def as_axes(variant: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def write_cnn(path: Path) -> None:
-    """Write the CNN, ready to be quantised (shapes inferred), with weights drawn from a fixed seed."""
+def write_cnn(path: Path, channels: tuple[int, ...] = CHANNELS) -> None:
+    """Write the CNN of these channels, ready to be quantised (shapes inferred), weights drawn from a fixed seed."""
     rng = np.random.default_rng(7)
     nodes, weights, last = [], [], "input"
-    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(CHANNELS)):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(channels)):
         scale = np.sqrt(2 / (9 * fan_in))
         weights.append(_tensor(rng.normal(0, scale, (fan_out, fan_in, 3, 3)), f"w{i}"))
         stride = [2, 2] if i % 2 else [1, 1]
@@ -63,7 +63,7 @@ def write_cnn(path: Path) -> None:
             helper.make_node("Relu", [f"c{i}"], [f"r{i}"], name=f"relu{i}"),
         ]
         last = f"r{i}"
-    weights.append(_tensor(rng.normal(0, 0.1, (CHANNELS[-1], 10)), "head"))
+    weights.append(_tensor(rng.normal(0, 0.1, (channels[-1], 10)), "head"))
     nodes += [
         helper.make_node("GlobalAveragePool", [last], ["pooled"], name="pool"),
         helper.make_node("Flatten", ["pooled"], ["flat"], name="flatten"),

@@ -89,7 +89,7 @@ class SearchSection(Section):
     race: Duration | Literal["auto", "off"] = Field(
         default="auto",
         description="How long candidates whose rank is undecided are measured again, against each other: a duration, "
-        "off, or auto for what is left of the time (without a limit of time, a quarter of what measuring took).",
+        "off, or auto for what is left of the time (without a limit of time, half of what measuring took).",
         examples=["auto", "off", "5m"],
     )
 

@@ -28,9 +28,10 @@ from explorer.space import Candidate
 from explorer.statistics import Measurement
 from explorer.store import StudyData, read
 
-# Without a limit of time, a race may take so much of the time that measuring took.
-SHARE = 0.25
-ROUNDS_MIN, ROUNDS_MAX = 8, 40
+# Without a limit of time, races may take so much of the time that measuring took: about what it took on synthetic
+# boards until nothing was undecided (benchmarks/racing.py), as did more and shorter races instead of few long ones.
+SHARE = 0.5
+ROUNDS_MIN, ROUNDS_MAX = 8, 12
 MOST = 6
 # What a race takes beside its rounds, a guess: each engine is loaded and warmed up.
 LOAD_S = 0.3
