@@ -50,8 +50,10 @@ space:
   batch: {batches}
 meter: {{name: ledger}}
 objectives: {{latency_ms: min, model_mb: min}}
-search: {{sampler: random, seed: 3, trials: {trials}}}
-measure: {{warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}}
+search: {{sampler: random, seed: 3, trials: {trials}, race: off}}
+measure:
+  {{warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0,
+    reference_every: 0}}
 """
 
 # The command line, with the agent's sources taken from elsewhere.

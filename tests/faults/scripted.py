@@ -97,9 +97,11 @@ class Ledger:
         return [time.perf_counter() - self._start]
 
     def facts(self) -> dict[str, Any]:
-        """Asked for once the measurement is complete."""
+        """Asked for in hello, before an engine is loaded, and once the measurement is complete."""
+        if "execution" not in _now:
+            return {"estimated": False}
         _tell("measured")
-        return {"estimated": False, "total": "all", "execution": _now["execution"]}
+        return {"estimated": False, "execution": _now["execution"]}
 
 
 def _begin(what: str, home: Path, deployment: Deployment) -> None:

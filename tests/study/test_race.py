@@ -18,7 +18,7 @@ from explorer.result import Evaluation, Objective, Record, StageTime
 from explorer.space import Axis, Space
 from explorer.store import StudyData, read
 from explorer.study import Ending, run
-from explorer.study.race import Racing, can_race, share_s
+from explorer.study.race import SHARE, Racing, can_race, share_s
 from tests.fixtures.watching import Watching
 
 # An engine's time is made up: two batches differ by 1 %, which one reading of 0.1 s can hardly tell.
@@ -147,7 +147,7 @@ def record(number: int, seconds: float) -> Record:
 
 def test_races_take_a_share_of_the_time_that_measuring_took() -> None:
     records = (record(0, 30.0), record(1, 10.0))
-    assert share_s(EXPERIMENT, records) == pytest.approx(10.0)
+    assert share_s(EXPERIMENT, records) == pytest.approx(SHARE * 40.0)
     assert share_s(replace(EXPERIMENT, search=SearchPlan(race_s=7.0)), records) == 7.0
     assert share_s(replace(EXPERIMENT, search=SearchPlan(race_s=0.0)), records) == 0.0
 
