@@ -12,7 +12,7 @@ from typing import Sequence
 # smaller row's value is used, which errs to the wide side.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 _T_FURTHER = ((20, 2.120), (30, 2.086), (60, 2.042), (120, 2.000))
-MEMORY_MOST = 0.9  # a series that remembers more has too few values to say how much more
+MEMORY_MOST = 0.95  # a series that remembers more has too few values to say how much more
 _Z95 = 1.959964
 
 
@@ -28,30 +28,35 @@ def t95(freedom: int) -> float:
 
 def relative_half_width(values: Sequence[float]) -> float:
     """Half the 95 % interval of the mean of `values`, one after the other in time, over that mean; infinite for fewer
-    than two. Values that resemble their neighbours count for less: for a memory r (AR(1)) the variance of the mean is
-    larger by (1 + r) / (1 - r).
+    than two.
+
+    Values that resemble their neighbours count for less: for a memory r (AR(1)) the variance of the mean is larger by
+    (1 + r) / (1 - r). Whoever adds values until this is small stops where the mean is within it in 95 % of cases for
+    r = 0, 92 % for 0.5, 75 % for 0.8 (simulated; 95, 74 and 50 % without): few values cannot show a longer memory.
     """
     if len(values) < 2:
         return math.inf
     mean = statistics.fmean(values)
     if not mean:
         return math.inf
-    memory = max(0.0, lag_one(values))
-    inflation = math.sqrt((1 + memory) / (1 - memory))
+    r = memory(values)
+    inflation = math.sqrt((1 + r) / (1 - r))
     return t95(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)) * inflation / mean
 
 
-def lag_one(values: Sequence[float]) -> float:
-    """Correlation of each value with the next, at most MEMORY_MOST. Of n values it comes out too small by (1 + 4 r) / n
-    (Kendall 1954, Biometrika 41: 403), which is put right here.
+def memory(values: Sequence[float]) -> float:
+    """How much each value resembles the one before, from 0 to MEMORY_MOST: their correlation at the upper end of what
+    it may well be. Of n values it comes out too small by (1 + 4 r) / n (Kendall 1954, Biometrika 41: 403), and off by
+    its standard error √((1 - r²) / n); both are added.
     """
-    mean = statistics.fmean(values)
+    mean, count = statistics.fmean(values), len(values)
     off = [value - mean for value in values]
     spread = sum(one * one for one in off)
-    if len(values) < 3 or spread <= 0:
+    if count < 3 or spread <= 0:
         return 0.0
     found = sum(one * other for one, other in zip(off, off[1:])) / spread
-    return min(MEMORY_MOST, found + (1 + 4 * found) / len(values))
+    upper = found + (1 + 4 * found) / count + math.sqrt(max(0.0, 1 - found * found) / count)
+    return min(MEMORY_MOST, max(0.0, upper))
 
 
 def trend(values: Sequence[float]) -> float:
@@ -64,7 +69,7 @@ def trend(values: Sequence[float]) -> float:
         (later > earlier) - (later < earlier) for place, earlier in enumerate(values) for later in values[place + 1 :]
     )
     ties = [values.count(value) for value in set(values)]
-    variance = sum(n * (n - 1) * (2 * n + 5) for n in (count,)) - sum(n * (n - 1) * (2 * n + 5) for n in ties)
+    variance = count * (count - 1) * (2 * count + 5) - sum(n * (n - 1) * (2 * n + 5) for n in ties)
     if variance <= 0 or rises == 0:
         return 0.0
     return (rises - math.copysign(1, rises)) / math.sqrt(variance / 18)

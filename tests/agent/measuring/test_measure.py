@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from explorer_agent import board
-from explorer_agent.measuring import stats
 from explorer_agent.measuring.lanes import Lanes
 from explorer_agent.measuring.measure import Entrant
 from explorer_agent.measuring.measure import measure as measure_entrants
@@ -156,15 +155,3 @@ def test_the_board_is_described_from_proc(tmp_path: Path) -> None:
 def test_a_board_without_sensors_says_none_not_zero(tmp_path: Path) -> None:
     now = board.state(tmp_path)
     assert now["temperature_c"] is now["cpu_khz"] is now["busy_s"] is now["memory_available_mb"] is None
-
-
-def test_students_t_is_that_of_the_textbook() -> None:
-    scipy_stats = pytest.importorskip("scipy.stats")
-    for freedom in (1, 4, 15, 18, 25, 45, 100, 1000):
-        exact = scipy_stats.t.ppf(0.975, freedom)
-        assert exact * 0.999 <= stats.t95(freedom) <= exact * 1.025, "never narrower"
-
-
-def test_the_width_of_too_few_or_equal_values() -> None:
-    assert stats.relative_half_width([1.0]) == math.inf
-    assert stats.relative_half_width([2.0, 2.0, 2.0]) == 0.0
