@@ -19,7 +19,7 @@ from explorer_agent.measuring.stats import quantile
 from explorer_agent.messages import Plan
 
 P99_COUNT, P90_COUNT = 459, 44  # queries without which MLPerf allows no such percentile (99 % confidence)
-LEVEL_S = 5.0  # a level lasts at most so long
+LEVEL_S, LEVEL_MOST_S = 5.0, 20.0  # a level lasts at most so long for p99, and for p90
 SEARCH_S = 45.0  # after which no further level is begun
 SUBJECTS_MOST = 1 << 20
 FINE = 50  # levels nearer to each other than a fiftieth are not told apart
@@ -44,20 +44,21 @@ def search(lanes: Lanes, plan: Plan, batch: int, throughput: float) -> list[Leve
     subjects: int | None = max(1, int(throughput / plan.rate_hz * _AHEAD))
     while subjects is not None and time.perf_counter() < deadline:
         count = batches_of(subjects, plan, batch)
-        if count >= P90_COUNT:
+        if count:
             levels.append(serve(lanes.steps, plan, batch, subjects=subjects, count=count))
-            tried[subjects] = passed(levels[-1].latencies, plan.deadline_ms) is True
-        elif subjects == 1 or 2 * subjects in tried:
-            break  # lower levels would need longer still
-        else:
-            tried[subjects] = True  # too few batches to be judged, and so too slow to be late: look above
+        tried[subjects] = not count or passed(levels[-1].latencies, plan.deadline_ms) is True  # too slow to be late
         subjects = next_level(tried)
     return levels
 
 
 def batches_of(subjects: int, plan: Plan, batch: int) -> int:
-    """How many batches a level takes: what p99 needs, or what arrives in LEVEL_S."""
-    return min(P99_COUNT, int(LEVEL_S * subjects * plan.rate_hz / batch))
+    """How many batches a level takes: what p99 needs, or what arrives in LEVEL_S, or at least what p90 needs; 0 if even
+    that lasts longer than LEVEL_MOST_S.
+    """
+    rate = subjects * plan.rate_hz / batch
+    if LEVEL_MOST_S * rate < P90_COUNT:
+        return 0
+    return min(P99_COUNT, max(P90_COUNT, int(LEVEL_S * rate)))
 
 
 def next_level(tried: dict[int, bool]) -> int | None:

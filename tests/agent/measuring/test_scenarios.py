@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,11 +128,31 @@ def test_levels_double_and_then_close_in(limit: int) -> None:
     assert low <= limit < high <= low + max(1, low // 50)
 
 
+def test_a_level_takes_the_batches_that_a_percentile_needs_if_there_is_time() -> None:
+    plan = Plan(rate_hz=25.0)
+    assert [arrivals.batches_of(n, plan, batch) for n, batch in ((100, 1), (2, 1), (1, 8), (1, 16))] == [
+        459,
+        250,
+        44,
+        0,
+    ]
+
+
 def test_arrivals_too_few_to_be_judged_are_told() -> None:
-    plan = Plan(warmup_s=0.01, window_s=0.01, budget_s=0.02, windows_min=2, relative_interval=9.0, rate_hz=1.0)
-    header, series = taken(entrant(latency_s=0.5), plan=plan)
-    assert "arrival-too-short" in header["flags"]
-    assert "arrival_subjects" not in series
+    asked = Plan(rate_hz=25.0)
+    lost = arrivals.Level(4, 1.0, [10**9] * 44)
+    assert list(verdict.arrival_flags([], asked)) == list(verdict.arrival_flags([lost], asked)) == ["arrival-too-short"]
+    assert not list(verdict.arrival_flags([arrivals.Level(1, 1.0, [10**9] * 44)], asked)), "not even one: that is known"
+    assert not list(verdict.arrival_flags([lost, arrivals.Level(2, 1.0, [1] * 44)], asked))
+    assert not list(verdict.arrival_flags([], Plan()))
+
+
+def test_what_arrived_stands_in_the_series() -> None:
+    plan = Plan(warmup_s=0.01, window_s=0.01, budget_s=0.03, windows_min=2, relative_interval=9.0, rate_hz=500.0)
+    header, series = taken(entrant(latency_s=0.001, batch=4), plan=replace(plan, deadline_ms=15.0))
+    assert len(series["arrival_subjects"]) == len(series["arrival_seconds"]) == len(series["arrival_count"]) >= 1
+    assert series["arrival_count"].sum() == len(series["arrival_latency_s"])
+    assert header["windows"] >= 2
 
 
 @pytest.mark.parametrize("seed", range(3))
