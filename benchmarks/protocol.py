@@ -29,18 +29,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
-from workload import CHANNELS, SHAPE, write_cnn
+from onnx import TensorProto, helper, numpy_helper
 
 from explorer.statistics import Measurement, blocks
 from explorer_agent.measuring.measure import Entrant, measure
 from explorer_agent.messages import Plan
 
-TRUTH_ROUNDS, TRUTH_INFERENCES = 24, 2  # turns of both engines each time, and inferences a turn
+LAYERS, WIDTH = (16, 13), 1024  # 64 and 52 MiB of weights: more than the caches hold, as of a network run one by one
+TRUTH_ROUNDS, TRUTH_INFERENCES = 8, 2  # turns of both engines each time, and inferences a turn
 TRTEXEC_WARMUP_S, TRTEXEC_S = 0.2, 3.0
 OLIVE_WARMUP, OLIVE_TIMED = 10, 20
 EVERY = 6  # repeats of ours and Olive's for one of trtexec's
-PLAN = Plan(warmup_s=0.02, budget_s=0.0, rounds=24, block_s=0.008, cooldown_s=0.0, idle_s=0.0)
+PLAN = Plan(warmup_s=0.02, budget_s=0.0, rounds=16, block_s=0.008, cooldown_s=0.0, idle_s=0.0)
+RAW = []
 NAMES = ("ours", "trtexec", "olive")
 
 Step = Callable[[], Any]
@@ -56,24 +59,37 @@ def main() -> None:
         engines = _engines(Path(folder))
         found = {"quiet": _condition("quiet", engines, asked.repeats)}
         with _busy(other):
-            found["busy"] = _condition("a busy program on the other core", engines, asked.repeats)
+            found["busy"] = _condition("a neighbour that comes and goes on the other core", engines, asked.repeats)
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _engines(folder: Path) -> list[Step]:
-    """Two small convolutional networks, one with fewer channels, each ready to run once."""
-    narrow = (CHANNELS[0], *(count - count // 4 for count in CHANNELS[1:]))
-    return [_engine(folder / "wide.onnx", CHANNELS), _engine(folder / "narrow.onnx", narrow)]
+    """Two stacks of dense layers that differ in depth alone, each ready to run once."""
+    return [_engine(folder / f"{layers}.onnx", layers) for layers in LAYERS]
 
 
-def _engine(path: Path, channels: tuple[int, ...]) -> Step:
-    write_cnn(path, channels)
+def _engine(path: Path, layers: int) -> Step:
+    _write_mlp(path, layers)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: np.random.default_rng(1).standard_normal(SHAPE, dtype=np.float32)}
+    feed = {"x0": np.random.default_rng(1).standard_normal((1, WIDTH), dtype=np.float32)}
     return lambda: session.run(None, feed)
+
+
+def _write_mlp(path: Path, layers: int) -> None:
+    rng = np.random.default_rng(7)
+    scale = (2 / WIDTH) ** 0.5
+    weights = [rng.standard_normal((WIDTH, WIDTH), dtype=np.float32) * np.float32(scale) for _ in range(layers)]
+    nodes = []
+    for i in range(layers):
+        nodes.append(helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"y{i}"]))
+        nodes.append(helper.make_node("Relu", [f"y{i}"], [f"x{i + 1}"]))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, WIDTH]) for name in ("x0", f"x{layers}")]
+    held = [numpy_helper.from_array(weight, f"w{i}") for i, weight in enumerate(weights)]
+    graph = helper.make_graph(nodes, "mlp", ends[:1], ends[1:], held)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 def _condition(name: str, engines: list[Step], repeats: int) -> dict[str, Any]:
@@ -95,6 +111,8 @@ def _condition(name: str, engines: list[Step], repeats: int) -> dict[str, Any]:
     figures = {n: _figures(errors[n], seconds[n]) for n in NAMES}
     widths = statistics.median(high / low - 1 for low, high in intervals) / 2
     found = {"truth": true, "turns": len(truth), "covered": covered, "half_width": widths, **figures}
+    found.update(raw=RAW[:], told=told, truths=truth)
+    RAW.clear()
     _show(name, found)
     return found
 
@@ -122,6 +140,7 @@ def _ours(engines: list[Step]) -> tuple[float, float, float]:
     entrants = [Entrant(lambda step=step: [step], engine=f"{i}") for i, step in enumerate(engines)]
     header, series = measure(entrants, PLAN, None, tell=lambda _: None)
     taken = Measurement(header, {name: np.array(data) for name, data in series.items()})
+    RAW.append(blocks.Rounds.of(taken).table.tolist())
     found = blocks.ratio(blocks.Rounds.of(taken), 0, 1)
     assert found.low is not None
     assert found.high is not None
@@ -175,15 +194,23 @@ def _figures(errors: Any, seconds: list[float]) -> dict[str, float]:
 
 @contextmanager
 def _busy(core: int) -> Iterator[None]:
-    """A program that keeps `core` busy and walks through memory, as a neighbour would."""
+    """A neighbour on `core` that walks through memory, for as long as processes live and then pauses for as long.
+
+    How long: 10 ms to 10 s, a Pareto distribution of exponent 1 (lifetimes of processes: Harchol-Balter and Downey,
+    ACM TOCS 15(3), 1997, section 3).
+    """
     words = """
 import random, time, numpy
-data, chance = numpy.ones(1 << 24), random.Random(5)
+parts, chance = numpy.array_split(numpy.ones(1 << 24), 64), random.Random(5)
+span = lambda: min(0.01 / (1 - chance.random()), 10)
 while True:
-    until = time.monotonic() + chance.expovariate(1)
+    until = time.monotonic() + span()
     while time.monotonic() < until:
-        data *= 1.0
-    time.sleep(chance.expovariate(1))
+        for part in parts:
+            part *= 1.0
+            if time.monotonic() >= until:
+                break
+    time.sleep(span())
 """
     command = ["taskset", "-c", str(core), sys.executable, "-c", words]
     with subprocess.Popen(command) as process:

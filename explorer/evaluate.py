@@ -22,7 +22,7 @@ from explorer.device.parcel import sha256_of_arrays
 from explorer.errors import ExplorerError, Infeasible, JobFailed
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
-from explorer.scale import Scale
+from explorer.scale import Limits, Scale
 from explorer.space import Candidate
 from explorer.statistics import Measurement
 
@@ -43,6 +43,7 @@ class Bench:
     judging: threading.Lock = field(default_factory=threading.Lock)  # the dataset may be the user's: one at a time
     reference: Reference | None = None  # the engine to measure beside, and how to run it
     level: Metric | None = None  # what that engine yields where the study's scale was set, ms
+    limits: Limits | None = None  # and between which its readings have been so far
     always_void: bool = False  # the board throttles whatever it is given: its numbers are flagged, not void
     note: Callable[[str], None] = lambda _: None  # hears what a person should know
 
@@ -194,7 +195,7 @@ def _once(built: Built, candidate: Candidate, network: Done, bench: Bench, clock
             doubts = ("no-reference",)
     else:
         measurement = _measure(built, deployment, bench, clock, once)
-    given = Given(_batch(deployment), exact, bench.scale, bench.level, doubts)
+    given = Given(_batch(deployment), exact, bench.scale, bench.level, bench.limits, doubts)
     return _Taken(measurement, given)
 
 

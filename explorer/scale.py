@@ -7,13 +7,15 @@
 Only metrics of time and of energy are brought to scale; the raw measurement stays as it was taken.
 
 The same engine, measured beside a candidate, tells of drift: how far the board has moved since the study's first
-reading. That is cancelled for times where it is seen to be common to both, and left where it is not.
+reading. That is cancelled for times where it is seen to be common to both, and left where it is not. Where a reading
+lies beyond the limits of those before it, the board was out of control, and what was measured then is flagged.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from explorer.result import Metric
@@ -24,6 +26,9 @@ Metrics = Mapping[str, Metric]
 # the median.
 SCALED = ("latency_ms", "throughput_ips", "energy_mj", "energy_net_mj", "power_w")
 _GO_WITH = {"latency_p90_ms": "latency_ms", "latency_p95_ms": "latency_ms", "latency_p99_ms": "latency_ms"}
+JUDGED_BY = 8  # readings before one can be out of control
+_SIGMAS = 3.0
+_MAD = 1.4826  # a normal's standard deviation in median absolute deviations
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,30 @@ def drift(reference: Metric, *, level: Metric) -> Scale:
         return Scale()
     slower = _ratio(reference, level)
     return Scale({"latency_ms": slower, "throughput_ips": Ratio(1 / slower.value, slower.share)})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where readings of the reference engine are to lie."""
+
+    centre: float
+    low: float
+    high: float
+
+    def leaves_out(self, reading: Metric) -> bool:
+        """Whether all of a reading's interval lies beyond."""
+        low, high = (reading.value if edge is None else edge for edge in (reading.low, reading.high))
+        return high < self.low or low > self.high
+
+
+def limits(readings: Sequence[Metric]) -> Limits:
+    """Three standard deviations of the logarithm on either side of the median, the deviation estimated by the median
+    absolute one, so that what is out of control does not widen them (Shewhart's limits, 1931, made robust).
+    """
+    logs = [math.log(reading.value) for reading in readings]
+    centre = statistics.median(logs)
+    reach = _SIGMAS * _MAD * statistics.median(abs(value - centre) for value in logs)
+    return Limits(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach))
 
 
 def scale_of(reference: Metrics, *, first: Metrics) -> Scale:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.result import Metric
-from explorer.scale import Scale, drift, scale_of
+from explorer.scale import Scale, drift, limits, scale_of
 
 
 def around(value: float, share: float) -> Metric:
@@ -66,3 +66,14 @@ def test_drift_of_the_reference_is_taken_from_times_and_from_nothing_else() -> N
     assert told["latency_ms"].value == pytest.approx(20.0)
     assert told["throughput_ips"].value == pytest.approx(55.0)
     assert drift(around(10.1, 0.01), level=around(10.0, 0.01)).ratios == {}, "not apart: left, and charted"
+
+
+def test_limits_hold_what_wanders_and_leave_out_what_broke_away() -> None:
+    readings = [around(10 + 0.1 * (number % 5), 0.005) for number in range(20)]
+    within = limits([*readings, around(14.0, 0.005)])
+    assert within.centre == pytest.approx(10.2)
+    assert not any(within.leaves_out(reading) for reading in readings)
+    assert within.leaves_out(around(14.0, 0.005))
+    assert within.leaves_out(around(8.0, 0.005))
+    assert not within.leaves_out(around(14.0, 0.4)), "its interval reaches the limits"
+    assert within.leaves_out(Metric(14.0)), "a reading without an interval is itself"

@@ -10,11 +10,11 @@ what lies beside it (`explorer report --recompute`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from explorer.result import Metric
-from explorer.scale import Ratio, Scale, drift
+from explorer.scale import Limits, Ratio, Scale, drift
 from explorer.statistics import Measurement, blocks, derive
 from explorer.tally import Tally
 
@@ -38,6 +38,7 @@ class Given:
         exact: sizes and counts: model_mb, params, macs.
         scale: how the board's numbers are brought to the first board's.
         level: what the reference engine yields where the study's scale was set, ms; None where nothing is compared.
+        limits: between which its readings have been so far, ms; None while there are too few.
         doubts: flags that the measurement itself does not know of.
     """
 
@@ -45,6 +46,7 @@ class Given:
     exact: Mapping[str, float] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
     level: Metric | None = None
+    limits: Limits | None = None
     doubts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class Given:
             "scale": {name: [ratio.value, ratio.share] for name, ratio in self.scale.ratios.items()},
             "scale_unknown": self.scale.unknown,
             "level": self.level.to_json() if self.level else None,
+            "limits": asdict(self.limits) if self.limits else None,
             "doubts": list(self.doubts),
         }
 
@@ -68,7 +71,8 @@ class Given:
         ratios = {name: Ratio(*ratio) for name, ratio in data["scale"].items()}
         level = Metric.from_json(data["level"]) if data["level"] else None
         scale = Scale(ratios, unknown=data["scale_unknown"])
-        return cls(data["batch"], data["exact"], scale, level, tuple(data["doubts"]))
+        limits = Limits(**data["limits"]) if data["limits"] else None
+        return cls(data["batch"], data["exact"], scale, level, limits, tuple(data["doubts"]))
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,15 @@ def derived(measurement: Measurement, given: Given, score: Score | None = None) 
     metrics, scaled = _scale(measurement, metrics, given).apply(metrics)
     metrics |= {name: Metric(value) for name, value in given.exact.items()}
     metrics |= {name: told.metric() if isinstance(told, Tally) else told for name, told in (score or {}).items()}
-    doubts = (*flags, *given.scale.doubts, *given.doubts)
+    doubts = (*flags, *given.scale.doubts, *_beyond(measurement, given), *given.doubts)
     return Derived({n: rounded(m) for n, m in metrics.items()}, estimated, tuple(dict.fromkeys(doubts)), scaled)
+
+
+def _beyond(measurement: Measurement, given: Given) -> tuple[str, ...]:
+    """Whether the reference beside it lay where it never did before."""
+    reference = reference_level(measurement)
+    beyond = reference is not None and given.limits is not None and given.limits.leaves_out(reference)
+    return ("out-of-control",) if beyond else ()
 
 
 def _scale(measurement: Measurement, metrics: Metrics, given: Given) -> Scale:

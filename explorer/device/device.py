@@ -181,7 +181,8 @@ class Device:
         words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "plan": plan, "once": once}
         if beside:
             words["beside"] = [{"engine": other.engine, "deployment": dict(how)} for other, how in beside]
-        return self._ask("measure", parcel, replies.measurement, **words, meter=self._meter, timeout_s=JOB_S)
+        read = partial(replies.measurement, windows=plan.get("budget_s", 1.0) > 0, entrants=1 + len(beside))
+        return self._ask("measure", parcel, read, **words, meter=self._meter, timeout_s=JOB_S)
 
     def infer(
         self, built: Built, deployment: Mapping[str, Any], inputs: NDArray[Any], *, timeout_s: float = JOB_S

@@ -141,9 +141,14 @@ def findings(answer: Message, _: bytes = b"") -> list[dict[str, Any]]:
     return found
 
 
-def measurement(header: Message, body: bytes) -> Measurement:
+def measurement(header: Message, body: bytes, *, windows: bool, entrants: int) -> Measurement:
     """Raw series with all that `statistics.derive` builds on: windows that took time, inferences in every one of them,
     rails of one length.
+
+    Args:
+        header, body: as they came.
+        windows: whether the engine was to be measured in windows, too, and not in turns alone.
+        entrants: how many engines were to take turns.
     """
     series = _series(header, body)
     taken = Measurement({k: v for k, v in header.items() if k not in ("type", "id", "body")}, series)
@@ -151,9 +156,10 @@ def measurement(header: Message, body: bytes) -> Measurement:
     _field(header, "estimated", bool, "measure")
     raced = len(series.get("block_round", ())) > 0
     _stretches(series, "window", inferences="latency_s")
-    _must(taken.windows > 0 or raced, "neither windows nor turns")
+    _must(taken.windows > 0 or not windows, "no windows")
+    _must(raced or windows, "no turns")
     if raced:
-        _turns(taken)
+        _turns(taken, entrants)
     if "arrival_subjects" in series:
         _arrivals(taken)
     _power(taken)
@@ -170,14 +176,15 @@ def _stretches(series: Mapping[str, NDArray[np.float64]], kind: str, *, inferenc
     _must(bool((series[names[1]] - series[names[0]] >= SHORTEST_S).all()), f"a {kind} without time")
 
 
-def _turns(taken: Measurement) -> None:
+def _turns(taken: Measurement, entrants: int) -> None:
     """Rounds in which every entrant had one turn."""
     series = taken.series
-    entrants = len(_items(_field(dict(taken.header), "entrants", list, "measure"), dict, "measure.entrants"))
+    told = _items(_field(dict(taken.header), "entrants", list, "measure"), dict, "measure.entrants")
+    _must(len(told) == entrants, f"{len(told)} entrants instead of {entrants}")
     _stretches(series, "block", inferences="block_latency_s")
     order, who = series["block_round"], series.get("block_entrant", np.empty(0))
     _must(len(order) == len(who) == len(series["block_count"]), "turns of unequal number")
-    _must(entrants > 0 and len(order) % entrants == 0, "a turn is missing")
+    _must(len(order) % entrants == 0, "a turn is missing")
     turns, rounds = np.lexsort((who, order)), len(order) // entrants
     _must(bool((who[turns] == np.tile(np.arange(entrants), rounds)).all()), "an entrant without a turn")
     _must(bool((order[turns] == np.repeat(np.arange(rounds), entrants)).all()), "a round is missing")

@@ -23,7 +23,7 @@ from explorer.evaluate import Bench
 from explorer.fleet.alike import differences
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Metric
-from explorer.scale import Metrics, Scale
+from explorer.scale import JUDGED_BY, Metrics, Scale, limits
 from explorer.space import Candidate, Value
 from explorer.statistics import Measurement
 from explorer.transports.boards import who_asks
@@ -84,7 +84,8 @@ class Duties:
             it, to an earlier run too, does not measure again.
         plainest: the candidate to compare by, and its network; None where nothing can be compared.
         joining: whether a board measures it alone before anything else, so that boards are compared.
-        levels: what its engine yielded where the scale was set, ms, by power mode; filled by the study's thread.
+        past: what its engine yielded beside trials, ms, in the order of time, by power mode; the first sets the scale.
+            Filled by the study's thread.
     """
 
     experiment: Experiment
@@ -96,7 +97,7 @@ class Duties:
     created: str = ""
     plainest: tuple[Candidate, Future[Done]] | None = None
     joining: bool = False
-    levels: dict[str, Metric] = field(default_factory=dict)
+    past: dict[str, list[Metric]] = field(default_factory=dict)
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
     _told: set[str] = field(default_factory=set)
@@ -201,7 +202,9 @@ class Duties:
         try:
             if not why:
                 built = evaluate.build(network.result(), deployment, bench)
-                return replace(bench, reference=(built, deployment), level=self.levels.get(mode))
+                past = tuple(self.past.get(mode, ()))
+                known = limits(past) if len(past) >= JUDGED_BY else None
+                return replace(bench, reference=(built, deployment), level=next(iter(past), None), limits=known)
         except (Infeasible, JobFailed) as error:
             why = str(error)
         self._tell_once(device.name, f"{device.name}: measured without the reference engine beside: {why}")

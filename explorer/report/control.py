@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from explorer.report import wording
 from explorer.report.view import View
-
-_SIGMAS = 3.0
-_MAD = 1.4826  # a normal's standard deviation in median absolute deviations
+from explorer.result import Metric
+from explorer.scale import limits
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,7 @@ class Chart:
 
 
 def charts(view: View) -> tuple[Chart, ...]:
-    """A chart a board and power mode; none where the reference engine was never measured beside a trial.
-
-    The limits lie three standard deviations of the logarithm from the median, the deviation estimated by the median
-    absolute one, so that what is out of control does not widen them (Shewhart's limits, 1931, made robust).
-    """
+    """A chart a board and power mode; none where the reference engine was never measured beside a trial."""
     boards: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for line in view.data.boards:
         if "latency_ms" in line:
@@ -51,14 +44,13 @@ def charts(view: View) -> tuple[Chart, ...]:
 
 
 def _chart(board: str, lines: Sequence[Mapping[str, Any]]) -> Chart:
-    logs = [math.log(line["latency_ms"]["value"]) for line in lines]
-    centre = statistics.median(logs)
-    reach = _SIGMAS * _MAD * statistics.median(abs(value - centre) for value in logs)
+    readings = [Metric.from_json(line["latency_ms"]) for line in lines]
+    within = limits(readings)
     points = [
-        Point(str(line["time"]), line.get("trial"), board, "latency_ms", math.exp(value), abs(value - centre) > reach)
-        for line, value in zip(lines, logs, strict=True)
+        Point(str(line["time"]), line.get("trial"), board, "latency_ms", reading.value, within.leaves_out(reading))
+        for line, reading in zip(lines, readings, strict=True)
     ]
-    return Chart(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach), tuple(points))
+    return Chart(within.centre, within.low, within.high, tuple(points))
 
 
 def about_the_reference(view: View) -> Iterator[str]:

@@ -95,6 +95,12 @@ def explain(flag: str) -> str:
     return str(found) if found else ""
 
 
+def meaning(flag: str) -> str:
+    """What was seen, without what to do about it; empty for a flag that is not known here."""
+    found = DOUBTS.get(flag) or VOID.get(flag)
+    return found.meaning if found else ""
+
+
 def is_void(reason: str) -> bool:
     """Whether a failed trial was measured, but under conditions that make its numbers worthless."""
     return reason.startswith(VOID_REASON)
@@ -102,5 +108,4 @@ def is_void(reason: str) -> bool:
 
 def with_reasons(flags: Iterable[str]) -> str:
     """``disturbed (other programs used the processor meanwhile), unstable (…)``, without the advice."""
-    known = {**DOUBTS, **VOID}
-    return ", ".join(f"{flag} ({known[flag].meaning})" if flag in known else flag for flag in flags)
+    return ", ".join(f"{flag} ({meaning(flag)})" if meaning(flag) else flag for flag in flags)

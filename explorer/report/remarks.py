@@ -11,7 +11,8 @@ from explorer.report.view import View
 from explorer.result import Record
 
 ON_FRONT = "on front: the probability of belonging to it, by the intervals of all readings and what runs differ by"
-_NAMED = 8  # trials, before the others are counted
+_ON_FRONT_BRIEFLY = "on front: the probability of belonging to it"
+_NAMED, _NAMED_BRIEFLY = 8, 4  # trials, before the others are counted
 _REASON = 160  # characters of a reason; the record has the rest
 _REASONS = 6  # groups of trials that a terminal is told of, one line each
 
@@ -27,19 +28,23 @@ class LeftOut(NamedTuple):
         return f"{self.kind} ({wording.trials(self.trials)}): {self.reason}"
 
 
-def remarks(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
-    """Everything worth saying about these records, each point a line."""
+def remarks(
+    view: View, records: Iterable[Record], metrics: Iterable[str] | None = None, *, brief: bool = False
+) -> list[str]:
+    """Everything worth saying about these records, each point a line; briefly, without what to do about doubts."""
     shown = list(records)
     return [
-        *([ON_FRONT] if len(view.complete) > 1 and shown else []),
-        *about_the_front(view),
+        *([_ON_FRONT_BRIEFLY if brief else ON_FRONT] if len(view.complete) > 1 and shown else []),
+        *about_the_front(view, named=_NAMED_BRIEFLY if brief else _NAMED),
         *against_dense(view, shown),
-        *footnotes(view, shown, metrics),
+        *footnotes(view, shown, metrics, brief=brief),
         *not_on_the_front(view),
     ]
 
 
-def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | None = None) -> list[str]:
+def footnotes(
+    view: View, records: Iterable[Record], metrics: Iterable[str] | None = None, *, brief: bool = False
+) -> list[str]:
     """What the marks on these records (and metrics) mean, and whom they concern; empty when nothing is marked."""
     shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
     kinds = ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated"), (wording.SCALED, "scaled"))
@@ -49,7 +54,7 @@ def footnotes(view: View, records: Iterable[Record], metrics: Iterable[str] | No
         if names:
             notes.append(f"{mark} {wording.MEANING[mark]}: {', '.join(names)}")
     for flag, numbers in doubts(shown).items():
-        said = flags.explain(flag)
+        said = flags.meaning(flag) if brief else flags.explain(flag)
         notes.append(f"{wording.DOUBTFUL} {flag} ({wording.trials(numbers)}){': ' * bool(said)}{said}")
     return notes
 
@@ -63,11 +68,11 @@ def doubts(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
     return {flag: tuple(numbers) for flag, numbers in found.items()}
 
 
-def about_the_front(view: View) -> Iterator[str]:
+def about_the_front(view: View, *, named: int = _NAMED) -> Iterator[str]:
     """How sure it is who is on the front."""
     if near := view.near:
-        likeliest = ", ".join(f"{r.number} ({wording.chance(view.probability(r))})" for r in near[:_NAMED])
-        more = f" and {len(near) - _NAMED} less likely" if len(near) > _NAMED else ""
+        likeliest = ", ".join(f"{r.number} ({wording.chance(view.probability(r))})" for r in near[:named])
+        more = f" and {len(near) - named} less likely" if len(near) > named else ""
         yield f"{len(near)} more may belong to it: trial{'s' * (len(near) > 1)} {likeliest}{more}"
     if undecided := [r.number for r in view.complete if r.number in view.standing.undecided]:
         yield f"undecided, and measuring again would tell: {wording.trials(undecided)}"

@@ -137,7 +137,7 @@ def _table(records: Sequence[Record], view: View, layout: _Layout) -> Table:
 
 
 def _remarks(records: Sequence[Record], view: View, layout: _Layout) -> Iterator[str]:
-    yield from remarks(view, records, layout.metrics)
+    yield from remarks(view, records, layout.metrics, brief=True)
     yield from about_the_reference(view)
     yield from filter(None, [method.in_one_line(view)])
     shown = [r.metrics[name] for r in records for name in layout.metrics if name in r.metrics]
@@ -150,8 +150,9 @@ def _remarks(records: Sequence[Record], view: View, layout: _Layout) -> Iterator
     constant = [f"{axis} {wording.say(value)}" for axis, value in same.items()]
     if constant:
         yield f"the same in all trials: {', '.join(constant)}"
-    dropped = [*view.metrics[len(layout.metrics) :], *([] if layout.intervals else ["intervals"])]
-    if dropped:
-        yield f"not shown for want of width: {', '.join(dropped)} (--format csv has all)"
-    if view.hypervolume_note:
-        yield view.hypervolume_note
+    dropped = view.metrics[len(layout.metrics) :]
+    missing = [*([f"{len(dropped)} more metrics"] if dropped else []), *([] if layout.intervals else ["intervals"])]
+    if missing:
+        yield f"not shown for want of width: {', '.join(missing)} (--format csv has all)"
+    if view.hypervolume is not None:
+        yield f"hypervolume {view.hypervolume:.3f} of the box from the worst to the best complete trial"

@@ -34,7 +34,7 @@ class Control:
         for record in store.records:
             self._count(record)
         for line in store.boards:
-            self._level(line)
+            self._keep(line)
 
     def joined(self, member: Member, reference: Metrics | None) -> None:
         """A board is there, and yielded this with the reference; nothing where it could not be had, None where boards
@@ -61,7 +61,7 @@ class Control:
             told = {"trial": record.number, "power_mode": mode, "latency_ms": reference.to_json()}
             line = {**_board(member), **told, "reference": {"latency_ms": reference.to_json()}}
             self._store.append_board(line)
-            self._level(line)
+            self._keep(line)
         self._count(record)
         if self._void.get(record.device, 0) >= VOIDS and not member.always_void:
             member.always_void = True
@@ -69,9 +69,10 @@ class Control:
             words = f"{VOIDS} void trials in a row ({flags}): this board is always like that"
             self._note(f"{member.spec}: {words}; from now on its numbers are kept, flagged")
 
-    def _level(self, line: Mapping[str, Any]) -> None:
+    def _keep(self, line: Mapping[str, Any]) -> None:
         if "latency_ms" in line:
-            self._duties.levels.setdefault(str(line.get("power_mode", "")), Metric.from_json(line["latency_ms"]))
+            past = self._duties.past.setdefault(str(line.get("power_mode", "")), [])
+            past.append(Metric.from_json(line["latency_ms"]))
 
     def _count(self, record: Record) -> None:
         if record.metrics:  # something was measured

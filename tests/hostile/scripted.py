@@ -30,16 +30,23 @@ CAPABILITIES: Message = {
         "meters": {"rapl": {"available": True, "why_not": ""}},
         "plugins": {"mine": {"from": "bundle", "sha256": SHA, "runtimes": []}},
         "requests": ["has", "put", "check"],
+        "measures": ["beside"],
     },
 }
 HELLO: Message = {"type": "hello", "protocol": 1, "agent_sha": SHA, "capabilities": CAPABILITIES}
 COUNTS = {
     **{"latency_s": 6, "window_start_s": 2, "window_end_s": 2, "window_count": 2, "window_cpu_s": 2},
-    **{"idle_s": 2, "meter_time_s": 3, "meter_0": 3},
+    **{"idle_s": 2, "idle_after_s": 2, "meter_time_s": 3, "meter_0": 3},
+    **{"block_latency_s": 5, "block_start_s": 4, "block_end_s": 4, "block_count": 4, "block_cpu_s": 4},
+    **{"block_round": 4, "block_entrant": 4, "state_time_s": 2, "state_0": 2},
+    **{"arrival_subjects": 2, "arrival_seconds": 2, "arrival_count": 2, "arrival_latency_s": 3},
 }
 NUMBERS = (
-    [0.1] * 6 + [0.0, 1.0] + [0.9, 2.0] + [3.0, 3.0] + [0.5, 0.5] + [-1.0, -0.1] + [-1.0, 0.5, 3.0] + [0.0, 1.0, 9.0]
-)
+    [0.1] * 6 + [0.0, 1.0] + [0.9, 2.0] + [3.0, 3.0] + [0.5, 0.5] + [-1.0, -0.1] + [3.0, 4.0] + [-1.0, 0.5, 4.0]
+) + [0.0, 1.0, 9.0]
+NUMBERS += [0.1] * 5 + [2.0, 2.1, 2.2, 2.3] + [2.1, 2.2, 2.3, 2.5] + [1.0, 1.0, 1.0, 2.0] + [0.1] * 4
+NUMBERS += [0.0, 0.0, 1.0, 1.0] + [0.0, 1.0, 1.0, 0.0] + [-1.0, 4.0] + [50.0, 51.0]
+NUMBERS += [1.0, 2.0] + [0.5, 0.5] + [1.0, 2.0] + [0.01] * 3
 MEASURE_BODY = struct.pack(f"<{len(NUMBERS)}d", *NUMBERS)
 
 
@@ -65,6 +72,7 @@ ANSWERS: dict[str, tuple[Message, bytes]] = {
             **{"type": "measure", "byte_order": "little", "flags": ["unstable"], "estimated": False, "windows": 2},
             **{"series": [{"name": name, "unit": "s", "count": count} for name, count in COUNTS.items()]},
             **{"meter": {"name": "rapl", "quantity": "J", "rails": ["all"]}, "sampler_failure": "", "log_tail": ""},
+            **{"entrants": [{"engine": SHA}, {"engine": SHA}], "plan": {"deadline_ms": 40.0}},
         },
         MEASURE_BODY,
     ),

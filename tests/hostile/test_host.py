@@ -24,6 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.derivation import reference_level
 from explorer.device import Built, Device
 from explorer.device import line as line_module
 from explorer.errors import DeviceLost, NoDevice, TrialEnding
@@ -78,7 +79,9 @@ def everything(device: Device, source: Path) -> Iterator[str]:
 
 
 def _measured(device: Device) -> None:
-    measurement = device.measure(BUILT, DEPLOYMENT, {})
+    beside = [(BUILT, DEPLOYMENT)] if device.can_race else []
+    measurement = device.measure(BUILT, DEPLOYMENT, {}, beside=beside)
+    reference_level(measurement)
     metrics, _, flags = derive(measurement, 2)
     json.dumps([measurement.raw, [metric.value for metric in metrics.values()], flags], allow_nan=False)
 
@@ -259,6 +262,16 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         ({"window_end_s": (5e-324, 2.0)}, "a window without time"),
         ({"window_count": (0.0, 6.0)}, "window_count does not add up"),
         ({"window_count": (3.0, 4.0)}, "window_count does not add up"),
+        ({"idle_after_s": (0.0, float("nan"))}, "a number that is none"),
+        ({"block_end_s": (2.1, 2.2, 2.2, 2.5)}, "a block without time"),
+        ({"block_count": (1.0, 1.0, 1.0, 1.0)}, "block_count does not add up"),
+        ({"block_entrant": (0.0, 0.0, 1.0, 0.0)}, "an entrant without a turn"),
+        ({"block_entrant": (0.0, 1.0, 1.0, 2.0)}, "an entrant without a turn"),
+        ({"block_round": (0.0, 0.0, 2.0, 2.0)}, "a round is missing"),
+        ({"block_round": (0.0, 0.0, 1e9, 1e9)}, "a round is missing"),
+        ({"arrival_subjects": (0.0, 1.0)}, "arrivals: a level of nobody"),
+        ({"arrival_count": (1.0, 1.0)}, "arrivals: arrival_count does not add up"),
+        ({"state_0": (1e300, 1.0)}, "a number that is none"),
     ],
 )
 def test_numbers_that_mean_nothing_fail_the_job(numbers: dict[str, tuple[float, ...]], words: str) -> None:
@@ -268,6 +281,26 @@ def test_numbers_that_mean_nothing_fail_the_job(numbers: dict[str, tuple[float, 
         values += numbers.get(name, struct.unpack_from(f"<{count}d", body, at))
         at += 8 * count
     said = Line(dict(message), struct.pack(f"<{len(values)}d", *values)).bytes_for(1)
+    assert _session("measure", said) == f"JobFailed: board: its answer does not keep to the protocol: measure: {words}"
+
+
+@pytest.mark.parametrize(
+    ("gone", "changed", "words"),
+    [
+        ("window", {"windows": 0}, "no windows"),
+        ("block", {"entrants": [{"engine": SHA}]}, "1 entrants instead of 2"),
+    ],
+)
+def test_an_answer_to_another_question_fails_the_job(gone: str, changed: dict[str, Any], words: str) -> None:
+    message, body = ANSWERS["measure"]
+    kept: list[bytes] = []
+    series, at = [], 0
+    for name, count in COUNTS.items():
+        left_out = gone == "window" and (name.startswith("window_") or name == "latency_s")
+        kept.append(b"" if left_out else body[at : at + 8 * count])
+        series.append({"name": name, "unit": "s", "count": 0 if left_out else count})
+        at += 8 * count
+    said = Line({**message, **changed, "series": series}, b"".join(kept)).bytes_for(1)
     assert _session("measure", said) == f"JobFailed: board: its answer does not keep to the protocol: measure: {words}"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from explorer.derivation import Given, derived, raw_of, score_json
 from explorer.report.recompute import recompute
 from explorer.result import Evaluation, Metric, Record
-from explorer.scale import Ratio, Scale
+from explorer.scale import Limits, Ratio, Scale
 from explorer.statistics import Measurement
 from explorer.store import open_store
 from explorer.tally import Tally
@@ -34,7 +34,14 @@ def measurement(seed: int = 1) -> Measurement:
 
 def record(number: int) -> Record:
     taken, score = measurement(number), {"accuracy": Tally("share", np.ones((5, 1)), np.ones((5, 1)))}
-    given = Given(2, {"model_mb": 1.5}, Scale({"latency_ms": Ratio(0.9, 0.01)}), Metric(2.0, 1.9, 2.1), ("too-warm",))
+    given = Given(
+        2,
+        {"model_mb": 1.5},
+        Scale({"latency_ms": Ratio(0.9, 0.01)}),
+        Metric(2.0, 1.9, 2.1),
+        Limits(2.0, 1.8, 2.2),
+        ("too-warm",),
+    )
     told = derived(taken, given, score)
     raw = raw_of(taken, given)
     evaluation = Evaluation(told.metrics, told.estimated, flags=told.flags, scaled=told.scaled, raw=raw)

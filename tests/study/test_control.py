@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from explorer.config import load
+from explorer.result import Metric
+from explorer.scale import JUDGED_BY
 from explorer.store import read
 from explorer.study import run
 from tests.fixtures import boards
@@ -81,6 +84,25 @@ def test_the_reference_is_measured_beside_every_so_many_candidates_and_kept(plac
     given = [(data.raw(number) or {})["derivation"]["level"] for number in expected]
     assert given[0] is None
     assert given[1:] == [data.boards[0]["latency_ms"]] * (len(expected) - 1), "the first reading sets the scale"
+
+
+def test_a_trial_beside_a_reference_beyond_its_limits_is_flagged(place: Path) -> None:
+    def line(trial: int, latency_ms: float) -> dict[str, Any]:
+        read = {"latency_ms": Metric(latency_ms, latency_ms * 0.999, latency_ms * 1.001).to_json()}
+        return {"board": "local:", "fingerprint": "", "agent_sha": "", "time": "", "trial": trial, **read}
+
+    text = SPACE.replace("idle_s: 0", "idle_s: 0, reference_every: 1")
+    explore(place, text.replace("search: {", "search: {trials: 2, "))
+    boards_file = place / "results" / "s" / "boards.jsonl"
+    past = [line(number, 1e6 + number) for number in range(JUDGED_BY)]  # a thousand seconds: nothing is as slow
+    with boards_file.open("a") as file:
+        file.writelines(json.dumps({**one, "power_mode": "", "reference": {}}) + "\n" for one in past)
+    explore(place, text)
+    records = read(place / "results" / "s").records
+    late = [record for record in records if record.number >= 2 and record.params["batch"] > 1]
+    assert late
+    assert all("out-of-control" in record.evaluation.flags for record in late)
+    assert not any("out-of-control" in record.evaluation.flags for record in records if record not in late)
 
 
 @pytest.mark.slow

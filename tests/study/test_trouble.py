@@ -130,7 +130,7 @@ def test_a_doubtful_run_is_flagged_wherever_it_is_told(place: Path, batch: int, 
     number, why = troubled["number"], flags.explain(flag)
     table, page = (render(folder, pareto=False, format=format) for format in ("table", "html"))
     assert re.search(rf"^ +{number}! ", str(table), flags=re.MULTILINE)
-    told = re.compile(rf"! {flag} \(trials? ([\d, ]+)\): {re.escape(why)}")
+    told = re.compile(rf"! {flag} \(trials? ([\d, ]+)\): {re.escape(flags.meaning(flag))}")
     assert str(number) in numbers_in(told, flat(table))
     study = embedded(str(page))
     assert flag in next(trial["flags"] for trial in study["trials"] if trial["number"] == number)

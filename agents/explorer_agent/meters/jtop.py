@@ -41,7 +41,15 @@ STALE, GRACE_S = 3.0, 1.0  # so many intervals, and a moment, after which what w
 _PLACES = ("/usr/local/bin", "/usr/bin", "~/.local/bin")
 _PYTHON = re.compile(r"(/\S*python[\d.]*)")
 _LOOK = "see systemctl status jtop"
-_GONE = ("Lost connection", "EOFError", "ConnectionResetError", "BrokenPipeError")
+# Of the last two: its client was about to ask once more when the service, or its socket, was gone already.
+_GONE = (
+    "Lost connection",
+    "EOFError",
+    "ConnectionResetError",
+    "BrokenPipeError",
+    "ConnectionRefusedError",
+    "FileNotFoundError",
+)
 # A piece of what jetson-stats says, or the name of its exception → what it means, and what to do.
 _MEANINGS = (
     ("No module named", "jetson-stats is not installed for {python}: sudo pip3 install jetson-stats"),

@@ -148,6 +148,8 @@ def test_a_board_without_sensors_and_a_python_that_is_not_there(meter_of: MeterO
         ("Authentication with server failed", "JtopException", "install one only"),
         ("Lost connection with server", "JtopException", "went away"),
         ("[Errno 104] Connection reset by peer", "ConnectionResetError", "went away"),
+        ("[Errno 111] Connection refused", "ConnectionRefusedError", "went away"),
+        ("[Errno 2] No such file or directory", "FileNotFoundError", "went away"),
         ("Error connection", "JtopException", "nothing to tell"),
         ("Empty()", "Empty", "does not answer"),
         ("something new", "ValueError", "ValueError: something new"),
