@@ -46,8 +46,8 @@ OBJECTIVES = (Objective("accuracy", "max"), Objective("latency_ms", "min"), Obje
 CANDIDATES = 48
 IDLE_S, LOAD_S, WINDOW_S, BLOCK_S, READING_S = 0.1, 0.3, 0.1, 0.1, 0.005
 STAY_S = 1.0  # of the first measurement, when races follow
-ROUNDS = 10
-RACE_SHARE = 1.0  # device time for races, as a share of what the first measurements took
+ROUNDS = 6
+RACE_SHARE = 2.0  # the most device time for races, as a share of what the first measurements took
 IDLE_W = 4.0
 
 

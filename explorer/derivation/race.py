@@ -16,7 +16,7 @@ import numpy as np
 
 from explorer.derivation.trial import DIGITS
 from explorer.statistics import Floats, Measurement
-from explorer.statistics.blocks import Rounds, contrasts
+from explorer.statistics.blocks import ROUNDS_MIN, Rounds, contrasts
 from explorer.statistics.readings import Curve, curve, delay_s, lag, total_rails
 
 LAGS_MIN = 5  # time constants of a meter's filter, which a turn must outlast for its own watts to be told
@@ -52,8 +52,10 @@ def readings_of(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def readings(measurement: Measurement, entrants: Sequence[Entrant]) -> dict[str, dict[str, Any]]:
-    """What the rounds of a race say of each metric that they can be read for."""
+    """What the rounds of a race say of each metric that they can be read for; of too few, nothing."""
     rounds = Rounds.of(measurement)
+    if len(rounds.table) < ROUNDS_MIN:
+        return {}
     batch = np.log([entrant.batch for entrant in entrants])
     found = {
         "latency_ms": _reading(rounds, entrants, offset=np.log([1e3 * entrant.streams for entrant in entrants])),

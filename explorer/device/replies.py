@@ -146,7 +146,8 @@ def measurement(header: Message, body: bytes, *, windows: bool, entrants: int) -
     rails of one length.
 
     Args:
-        header, body: as they came.
+        header: as it came.
+        body: as it came.
         windows: whether the engine was to be measured in windows, too, and not in turns alone.
         entrants: how many engines were to take turns.
     """

@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 DRAWS = 2000
 SEED = 0
 # A trial whose probability lies between is undecided.
-UNSURE = (0.05, 0.95)
+UNSURE = (0.02, 0.98)
 _SIGMAS = 5.0  # beyond so many standard deviations a draw is not waited for
 
 

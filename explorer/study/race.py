@@ -31,7 +31,7 @@ from explorer.store import StudyData, read
 # Without a limit of time, races may take so much of the time that measuring took: about what it took on synthetic
 # boards until nothing was undecided (benchmarks/racing.py), as did more and shorter races instead of few long ones.
 SHARE = 0.5
-ROUNDS_MIN, ROUNDS_MAX = 8, 12
+ROUNDS_MIN, ROUNDS_MAX = 6, 10
 MOST = 6
 # What a race takes beside its rounds, a guess: each engine is loaded and warmed up.
 LOAD_S = 0.3
