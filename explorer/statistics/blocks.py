@@ -73,7 +73,7 @@ def _middle(logs: Floats, *, scale: float) -> Metric:
 
 def _hodges_lehmann(values: Floats) -> tuple[float, float, float]:
     """The median of the means of all pairs, and the interval that Wilcoxon's signed ranks give it: exact for whatever
-    is distributed symmetrically, as logarithms of ratios in shuffled order are; NaN edges for fewer than ROUNDS_MIN values.
+    is distributed symmetrically, as logarithms of ratios in shuffled order are; NaN edges for fewer than ROUNDS_MIN.
 
     Of normal noise it needs 1.05 times the values that the mean does (the median: 1.57 times), and a quarter of them
     may be anything (Hodges and Lehmann, Annals of Mathematical Statistics 34, 1963; Hollander, Wolfe and Chicken,

@@ -22,7 +22,7 @@ P99_COUNT, P90_COUNT = 459, 44  # queries without which MLPerf allows no such pe
 LEVEL_S, LEVEL_MOST_S = 5.0, 20.0  # a level lasts at most so long for p99, and for p90
 SEARCH_S = 45.0  # after which no further level is begun
 SUBJECTS_MOST = 1 << 20
-FINE = 50  # levels nearer to each other than a fiftieth are not told apart
+FINE = 25  # levels nearer to each other than a twenty-fifth are not told apart
 _AHEAD = 0.8  # of the throughput is the first level: queues form before the engine is full
 _NAP_S = 0.05
 
@@ -54,11 +54,15 @@ def search(lanes: Lanes, plan: Plan, batch: int, throughput: float) -> list[Leve
 def batches_of(subjects: int, plan: Plan, batch: int) -> int:
     """How many batches a level takes: what p99 needs, or what arrives in LEVEL_S, or at least what p90 needs; 0 if even
     that lasts longer than LEVEL_MOST_S.
+
+    Whatever the percentile needs, a level goes on until an engine that is 1 in FINE too slow has fallen behind by the
+    deadline: a fast one would have done all of p99's batches before anybody could see that more arrive than it does.
     """
     rate = subjects * plan.rate_hz / batch
     if LEVEL_MOST_S * rate < P90_COUNT:
         return 0
-    return min(P99_COUNT, max(P90_COUNT, int(LEVEL_S * rate)))
+    behind_s = min(LEVEL_S, FINE * plan.deadline_ms / 1e3)
+    return max(int(behind_s * rate), min(P99_COUNT, max(P90_COUNT, int(LEVEL_S * rate))))
 
 
 def next_level(tried: dict[int, bool]) -> int | None:
