@@ -14,26 +14,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from explorer import pareto, store
+from explorer import store
 from explorer.ranking import Paired, Standing, compare, standing
-from explorer.report import wording
+from explorer.report import box, wording
 from explorer.result import Direction, Objective, Record
 from explorer.store import StudyData
 from explorer.tally import Tally
 
 MAY_BELONG = 0.05  # from this probability on, a trial off the front is told of as one that may belong to it
 SURE = 0.95
-
-
-class Scale(NamedTuple):
-    """The range of one objective over the compared trials: hypervolume counts from `worst` = 0 to `best` = 1."""
-
-    worst: float
-    best: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class View:
     complete: tuple[Record, ...]
     front: tuple[Record, ...]
     hypervolume: float | None
-    scales: Mapping[str, Scale]
+    scales: Mapping[str, box.Scale]
     notes: tuple[str, ...]
     standing: Standing
     tallies: Mapping[int, Mapping[str, Tally]]
@@ -238,8 +229,8 @@ def view_of(data: StudyData) -> View:
         records=records,
         complete=complete,
         front=tuple(front),
-        hypervolume=_normalised_volume(_gains(compared, data.objectives)),
-        scales=_scales(compared, data.objectives),
+        hypervolume=box.volume(compared, data.objectives),
+        scales=box.scales(compared, data.objectives),
         notes=tuple(_notes(data, complete, compared)),
         standing=judged,
         tallies=tallies,
@@ -258,29 +249,6 @@ def _with_all_readings(record: Record, judged: Standing) -> Record:
 def _comparable(record: Record, objectives: tuple[Objective, ...]) -> bool:
     values = [record.metrics[o.metric].value for o in objectives if o.metric in record.metrics]
     return len(values) == len(objectives) and all(math.isfinite(value) for value in values)
-
-
-def _gains(records: tuple[Record, ...], objectives: tuple[Objective, ...]) -> pareto.Gains:
-    rows = [[o.gain(r.metrics[o.metric].value) for o in objectives] for r in records]
-    return np.asarray(rows, dtype=np.float64).reshape(len(records), len(objectives))
-
-
-def _scales(records: tuple[Record, ...], objectives: tuple[Objective, ...]) -> dict[str, Scale]:
-    if not records:
-        return {}
-    ranked = {o.metric: sorted((r.metrics[o.metric].value for r in records), key=o.gain) for o in objectives}
-    return {metric: Scale(values[0], values[-1]) for metric, values in ranked.items()}
-
-
-def _normalised_volume(gains: pareto.Gains) -> float | None:
-    if not len(gains):
-        return None
-    worst, best = gains.min(axis=0), gains.max(axis=0)
-    varies = best > worst
-    if not varies.any():
-        return None
-    scaled = (gains[:, varies] - worst[varies]) / (best - worst)[varies]
-    return pareto.hypervolume(scaled, np.zeros(int(varies.sum())))
 
 
 def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record, ...]) -> Iterable[str]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from explorer.compression import Compression
 from explorer.config import Experiment
@@ -34,30 +33,12 @@ from explorer.study.budget import Budget
 from explorer.study.control import Control
 from explorer.study.order import Waiting, modes_of
 from explorer.study.race import Racing, result_of, share_s
+from explorer.study.watcher import Watcher
 
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
 # and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
 LOSSES_IN_A_ROW, LOSSES = 3, 5
 LOST_AGAIN = " (lost again and again, and finished nothing between)"
-
-
-class Watcher(Protocol):
-    """Whoever wants to see how a study goes."""
-
-    def begins(self, experiment: Experiment, *, planned: int, records: tuple[Record, ...], note: str) -> None:
-        """A run starts; `records` are what earlier runs of the same study left."""
-
-    def trial(self, candidate: Candidate) -> None:
-        """A candidate's turn on a device has come."""
-
-    def recorded(self, record: Record, *, done: int, planned: int, eta_s: float) -> None:
-        """A record is on the disk."""
-
-    def racing(self, *, undecided: int) -> None:
-        """Candidates whose rank is undecided are measured again; so many are undecided at the moment."""
-
-    def note(self, text: str) -> None:
-        """Something worth a line."""
 
 
 class Loop:

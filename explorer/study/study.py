@@ -28,8 +28,9 @@ from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
 from explorer.study.budget import Budget
 from explorer.study.control import Control, compares_boards
-from explorer.study.loop import Loop, Watcher, in_one_line
+from explorer.study.loop import Loop, in_one_line
 from explorer.study.race import Racing
+from explorer.study.watcher import Watcher
 from explorer.transports import specs
 from explorer.transports.boards import boards
 

@@ -35,12 +35,15 @@ def test_energy_is_the_integral_of_power_on_every_board(board: str, tmp_path: Pa
         assert taken.flags() == set()
 
 
+@pytest.mark.parametrize(
+    "shape", [shape if shape == "stepped" else pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES]
+)
 @pytest.mark.parametrize("board", boards.BOARDS)
-def test_a_low_pass_filter_is_undone_on_every_board(board: str, tmp_path: Path) -> None:
+def test_a_low_pass_filter_is_undone_on_every_board(board: str, shape: str, tmp_path: Path) -> None:
     """First order, 3 s: as declared for the board, since no chip tells of it."""
     taken = watch(
         boards.make(board, tmp_path),
-        "stepped",
+        shape,
         lambda supply: waveforms.first_order(supply, TAU_S),
         wanted={"lag_s": TAU_S},
         slow=2.0,

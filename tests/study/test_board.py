@@ -1,4 +1,4 @@
-"""A study on a board with sensors, power modes and clocks: the real agent over a pipe, on a tree whose watts are known."""
+"""A study on a board with sensors, modes and clocks: the real agent over a pipe, on a tree whose watts are known."""
 
 from __future__ import annotations
 
