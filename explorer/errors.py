@@ -122,3 +122,8 @@ class DeviceLost(TrialEnding):
         super().__init__(reason)
         self.mends_itself = mends_itself
         self.job = job
+
+
+def on_board(name: str, text: str) -> str:
+    """What happened, and where: ``local: no room left``, whether the board's name ends in a colon or not."""
+    return f"{name.removesuffix(':')}: {text}"

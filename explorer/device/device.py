@@ -23,7 +23,7 @@ from explorer.device import meters, replies
 from explorer.device.line import Line, Note, Reply
 from explorer.device.parcel import Parcel, of_array, of_file
 from explorer.device.replies import Built
-from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice
+from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice, on_board
 from explorer.statistics import Measurement
 from explorer.transports import Transport
 from explorer.transports.boards import start
@@ -84,7 +84,7 @@ class Device:
             why_not = f"its agent does not keep to the protocol: {error}"
         if why_not:
             self.close()
-            raise NoDevice(f"{name}: {why_not}")
+            raise NoDevice(on_board(name, why_not))
         self.fingerprint = str(self.capabilities["fingerprint"])
         if "lease" in self.capabilities.get("requests", ()) and not shares_host:
             self._line.keep_lease()
@@ -117,7 +117,7 @@ class Device:
         try:
             refuse(Deployment.of(deployment), self.capabilities)
         except (AgentError, ProtocolError) as error:
-            raise Infeasible(f"{self.name}: {error}") from error
+            raise Infeasible(on_board(self.name, str(error))) from error
 
     def build(
         self, source: Path, deployment: Mapping[str, Any], *, sha256: str | None = None, timeout_s: float = JOB_S
@@ -175,7 +175,7 @@ class Device:
             ValueError: there is somebody beside, and this agent cannot.
         """
         if beside and not self.can_race:
-            raise ValueError(f"{self.name}: its agent measures one engine at a time")
+            raise ValueError(on_board(self.name, "its agent measures one engine at a time"))
         parcel = None if inputs is None else self._inputs(inputs)
         plan = dict(plan, inputs=parcel.sha256) if parcel is not None else dict(plan)
         words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "plan": plan, "once": once}
@@ -264,9 +264,9 @@ class Device:
                 self._sent.clear()
                 return read(*self._ask_once(request, parcel, words))
         except AgentError as error:
-            raise _ending(error, f"{self.name}: {request}") from error
+            raise _ending(error, on_board(self.name, request)) from error
         except ProtocolError as error:
-            raise JobFailed(f"{self.name}: its answer does not keep to the protocol: {error}") from error
+            raise JobFailed(on_board(self.name, f"its answer does not keep to the protocol: {error}")) from error
 
     def _ask_once(self, request: str, parcel: Parcel | None, words: Mapping[str, Any]) -> Reply:
         if parcel is not None:

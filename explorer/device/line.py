@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from explorer.device import replies
-from explorer.errors import DeviceLost, NoDevice
+from explorer.errors import DeviceLost, NoDevice, on_board
 from explorer.transports import Transport
 from explorer_agent.messages import AgentError
 from explorer_agent.wire import PROTOCOL, Frame, Message, ProtocolError, Reader, Writer
@@ -79,7 +79,7 @@ class Line:
         problem = _objection_to(hello)
         if problem:
             self.close()
-            raise NoDevice(f"{self._name}: {problem}")
+            raise NoDevice(on_board(self._name, str(problem)))
         return hello
 
     def keep_lease(self) -> None:
@@ -163,7 +163,7 @@ class Line:
             return arrived
 
     def _gone(self, why: str) -> DeviceLost:
-        self._lost = f"{self._name}: {self._doing}: the device {why}"
+        self._lost = on_board(self._name, f"{self._doing}: the device {why}")
         words = replies.clean_text(self._transport.last_words())
         self.close()
         return DeviceLost(f"{self._lost}\n{words}" if words else self._lost, job=self._doing)

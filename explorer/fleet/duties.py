@@ -18,7 +18,7 @@ from explorer import evaluate, plan
 from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset
 from explorer.device import Device, connect
-from explorer.errors import BadInput, Infeasible, JobFailed, Problem
+from explorer.errors import BadInput, Infeasible, JobFailed, Problem, on_board
 from explorer.evaluate import Bench
 from explorer.fleet.alike import differences
 from explorer.pipeline import Done, Pipeline
@@ -174,7 +174,7 @@ class Duties:
         """
         bench = self._bench(device, Scale())
         if not device.can_race:
-            raise JobFailed(f"{device.name}: its agent measures one engine at a time")
+            raise JobFailed(on_board(device.name, "its agent measures one engine at a time"))
         entrants = [(evaluate.build(n.result(), c.deployment, bench), c.deployment) for c, n in heat.entrants]
         asked = plan.of_race(self.experiment, rounds=heat.rounds, block_s=heat.block_s)
         once = f"{self.created}/race/{heat.number}"
@@ -207,7 +207,7 @@ class Duties:
                 return replace(bench, reference=(built, deployment), level=next(iter(past), None), limits=known)
         except (Infeasible, JobFailed) as error:
             why = str(error)
-        self._tell_once(device.name, f"{device.name}: measured without the reference engine beside: {why}")
+        self._tell_once(device.name, on_board(device.name, f"measured without the reference engine beside: {why}"))
         return replace(bench, scale=replace(bench.scale, unknown=True))
 
     def _bench(self, device: Device, scale: Scale) -> Bench:

@@ -193,7 +193,7 @@ def test_an_agent_that_stops_reading_is_noticed_while_a_file_is_sent(
         real(writer, message, *rest, **named)
 
     monkeypatch.setattr(line.Writer, "write", freeze_first)
-    with pytest.raises(DeviceLost, match=r"local:: put: the device does not listen any more .*nothing for"):
+    with pytest.raises(DeviceLost, match=r"local: put: the device does not listen any more .*nothing for"):
         device.build(large, FAKE)
 
 
