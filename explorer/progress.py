@@ -14,6 +14,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from explorer.config import Experiment
+from explorer.errors import on_board
 from explorer.result import Metric, Record
 from explorer.space import Candidate
 
@@ -150,7 +151,7 @@ def _by_board(records: tuple[Record, ...]) -> str:
 
 def _in_short(record: Record) -> str:
     """The first clause of why a trial has no result, without the names of its board and job."""
-    words = record.reason.partition("\n")[0].removeprefix(f"{record.device}: ")
+    words = record.reason.partition("\n")[0].removeprefix(on_board(record.device, ""))
     for job in JOBS:
         words = words.removeprefix(f"{job}: ")
     return words.partition(": ")[0]

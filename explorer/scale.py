@@ -97,6 +97,30 @@ def limits(readings: Sequence[Metric]) -> Limits:
     return Limits(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach))
 
 
+@dataclass
+class Past:
+    """What the reference engine has yielded beside trials, ms, in the order of time.
+
+    Attributes:
+        first: the board on whose scale a study is.
+    """
+
+    first: str = ""
+    _readings: dict[tuple[str, str], list[Metric]] = field(default_factory=dict)
+
+    def keep(self, board: str, mode: str, reading: Metric) -> None:
+        self._readings.setdefault((board, mode), []).append(reading)
+
+    def level(self, mode: str) -> Metric | None:
+        """What it yielded where the study's scale was set, in this power mode; None before that."""
+        return next(iter(self._readings.get((self.first, mode), ())), None)
+
+    def limits(self, board: str, mode: str) -> Limits | None:
+        """Where a board's readings have lain so far; None while there are too few."""
+        readings = self._readings.get((board, mode), ())
+        return limits(readings) if len(readings) >= JUDGED_BY else None
+
+
 def scale_of(reference: Metrics, *, first: Metrics) -> Scale:
     """The scale of a board whose reference engine yielded `reference`, where the first board's yielded `first`."""
     both = [name for name in SCALED if name in reference and name in first]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.result import Metric
-from explorer.scale import Scale, drift, limits, scale_of
+from explorer.scale import JUDGED_BY, Past, Scale, drift, limits, scale_of
 
 
 def around(value: float, share: float) -> Metric:
@@ -77,3 +77,21 @@ def test_limits_hold_what_wanders_and_leave_out_what_broke_away() -> None:
     assert within.leaves_out(around(8.0, 0.005))
     assert not within.leaves_out(around(14.0, 0.4)), "its interval reaches the limits"
     assert within.leaves_out(Metric(14.0)), "a reading without an interval is itself"
+
+
+def test_the_level_is_the_first_boards_whoever_is_read_first_and_limits_are_each_boards_own() -> None:
+    past = Past(first="one")
+    past.keep("two", "15W", around(20.0, 0.01))
+    assert past.level("15W") is None, "the second board was faster with its first trial"
+    past.keep("one", "15W", around(10.0, 0.01))
+    past.keep("one", "15W", around(11.0, 0.01))
+    assert past.level("15W") == around(10.0, 0.01)
+    assert past.level("MAXN") is None
+    for _ in range(JUDGED_BY - 2):
+        past.keep("two", "15W", around(20.0, 0.01))
+    assert past.limits("two", "15W") is None
+    past.keep("two", "15W", around(20.0, 0.01))
+    known = past.limits("two", "15W")
+    assert known is not None
+    assert known.centre == pytest.approx(20.0)
+    assert past.limits("one", "15W") is None

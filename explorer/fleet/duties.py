@@ -22,8 +22,8 @@ from explorer.errors import BadInput, Infeasible, JobFailed, Problem, on_board
 from explorer.evaluate import Bench
 from explorer.fleet.alike import differences
 from explorer.pipeline import Done, Pipeline
-from explorer.result import Evaluation, Metric
-from explorer.scale import JUDGED_BY, Metrics, Scale, limits
+from explorer.result import Evaluation
+from explorer.scale import Metrics, Past, Scale
 from explorer.space import Candidate, Value
 from explorer.statistics import Measurement
 from explorer.transports.boards import who_asks
@@ -84,8 +84,7 @@ class Duties:
             it, to an earlier run too, does not measure again.
         plainest: the candidate to compare by, and its network; None where nothing can be compared.
         joining: whether a board measures it alone before anything else, so that boards are compared.
-        past: what its engine yielded beside trials, ms, in the order of time, by power mode; the first sets the scale.
-            Filled by the study's thread.
+        past: what its engine yielded beside trials so far; filled by the study's thread.
     """
 
     experiment: Experiment
@@ -97,7 +96,7 @@ class Duties:
     created: str = ""
     plainest: tuple[Candidate, Future[Done]] | None = None
     joining: bool = False
-    past: dict[str, list[Metric]] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
     _told: set[str] = field(default_factory=set)
@@ -202,9 +201,8 @@ class Duties:
         try:
             if not why:
                 built = evaluate.build(network.result(), deployment, bench)
-                past = tuple(self.past.get(mode, ()))
-                known = limits(past) if len(past) >= JUDGED_BY else None
-                return replace(bench, reference=(built, deployment), level=next(iter(past), None), limits=known)
+                level, limits = self.past.level(mode), self.past.limits(device.name, mode)
+                return replace(bench, reference=(built, deployment), level=level, limits=limits)
         except (Infeasible, JobFailed) as error:
             why = str(error)
         self._tell_once(device.name, on_board(device.name, f"measured without the reference engine beside: {why}"))

@@ -47,7 +47,9 @@ class Control:
             member.scale = Scale(unknown=True)
             return
         told = {name: metric.to_json() for name, metric in reference.items()}
-        self._store.append_board({**_board(member), "reference": told})
+        line = {**_board(member), "reference": told}
+        self._store.append_board(line)
+        self._keep(line)
         member.scale = scale_of(reference, first=_first_reference(self._store))
         if member.scale.ratios:
             told_ratios = ", ".join(f"{name} x {ratio.value:.3f}" for name, ratio in member.scale.ratios.items())
@@ -70,9 +72,10 @@ class Control:
             self._note(f"{member.spec}: {words}; from now on its numbers are kept, flagged")
 
     def _keep(self, line: Mapping[str, Any]) -> None:
+        past, board = self._duties.past, str(line["board"])
+        past.first = past.first or board
         if "latency_ms" in line:
-            past = self._duties.past.setdefault(str(line.get("power_mode", "")), [])
-            past.append(Metric.from_json(line["latency_ms"]))
+            past.keep(board, str(line.get("power_mode", "")), Metric.from_json(line["latency_ms"]))
 
     def _count(self, record: Record) -> None:
         if record.metrics:  # something was measured
