@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from explorer.progress import brief, short_names
-from explorer.result import Metric
+from explorer.errors import on_board
+from explorer.progress import _in_short, brief, short_names
+from explorer.result import Evaluation, Metric, Record
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,11 @@ def test_values_in_few_characters(name: str, value: float, told: str) -> None:
 )
 def test_boards_are_called_by_short_names_that_differ(specs: list[str], names: list[str]) -> None:
     assert list(short_names(specs).values()) == names
+
+
+@pytest.mark.parametrize("board", ["local:", "ssh://nvidia@orin.local"])
+@pytest.mark.parametrize("job", ["", "build: "])
+def test_why_there_is_no_result_is_told_without_the_board_and_the_job(board: str, job: str) -> None:
+    reason = on_board(board, f"{job}openvino cannot run bf16 here: no bf16 arithmetic\nmore")
+    record = Record(3, "infeasible", {}, board, "", 0.0, Evaluation({}), reason=reason)
+    assert _in_short(record) == "openvino cannot run bf16 here"
