@@ -100,8 +100,7 @@ class Progress:
         return "  ".join(told)
 
     def _wrapped(self, text: str, *, indent: int = 0) -> None:
-        lines = textwrap.wrap(text, 80, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-        self._say("\n".join(lines))
+        self._say(_folded(text, indent=indent))
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False)
@@ -120,9 +119,15 @@ def summary(ending: Ending) -> str:
     states = Counter(record.state for record in ending.records)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
     estimated = any(record.evaluation.estimated for record in ending.records)
-    lines = [f"{ending.reason}; this run: {told}", _by_board(ending.records), _compression(ending.records)]
+    lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
+    lines += [_compression(ending.records)]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
+
+
+def _folded(text: str, *, indent: int = 0) -> str:
+    lines = textwrap.wrap(text, 80, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def short_names(specs: Sequence[str]) -> dict[str, str]:

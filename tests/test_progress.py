@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from explorer.errors import on_board
-from explorer.progress import _in_short, brief, short_names
+from explorer.progress import _in_short, brief, short_names, summary
 from explorer.result import Evaluation, Metric, Record
+from explorer.study import Ending
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,16 @@ def test_why_there_is_no_result_is_told_without_the_board_and_the_job(board: str
     reason = on_board(board, f"{job}openvino cannot run bf16 here: no bf16 arithmetic\nmore")
     record = Record(3, "infeasible", {}, board, "", 0.0, Evaluation({}), reason=reason)
     assert _in_short(record) == "openvino cannot run bf16 here"
+
+
+def test_the_last_words_of_a_run_fit_a_terminal() -> None:
+    reason = "the budget of 560 trials is spent; 12 candidates are still undecided, and 3 boards were lost"
+    states = ["complete", "infeasible", "failed", "void", "cancelled"]
+    records = tuple(
+        Record(number, states[number % 5], {}, f"ssh://nvidia@orin-{number % 7}.local", "", 0.0, Evaluation({}))
+        for number in range(560)
+    )
+    lines = summary(Ending(reason, Path("results/s"), records)).splitlines()
+    assert " ".join(lines[:2]) == reason
+    assert "112 cancelled, 112 complete" in "".join(lines)
+    assert max(map(len, lines)) <= 80

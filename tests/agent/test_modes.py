@@ -64,11 +64,13 @@ def knobs(tree: boards.Tree) -> dict[str, str]:
     }
 
 
-def until(holds: Callable[[], bool]) -> bool:
+def comes_to(tree: boards.Tree, mode: str) -> bool:
     deadline = time.monotonic() + 60
-    while not holds() and time.monotonic() < deadline:
+    while current(tree) != mode:
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
-    return holds()
+    return True
 
 
 def imitate(tree: boards.Tree, fact: str) -> None:
@@ -299,15 +301,17 @@ def test_agent_killed_amid_a_measurement_in_another_mode(how: str, serve: Serve,
     before, talk = knobs(tree), serve("--clocks", "lock")
     hello(talk)
     talk.say("build", source=talk.script(do="hang"), deployment={**FAKE, "power_mode": "25W"})
-    assert until(lambda: current(tree) == "25W")
-    pids = [talk.process.pid, *(watchdogs(talk.process.pid) if "watchdog" in how else [])]
-    for pid in reversed(pids):
+    assert comes_to(tree, "25W")
+    watching = watchdogs(talk.process.pid)
+    assert watching
+    killed = [*(watching if "watchdog" in how else []), talk.process.pid]
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    assert gone(pids, within_s=60)
-    if len(pids) > 1:
+    assert gone([*killed, *watching], within_s=60)
+    if "watchdog" in how:
         assert current(tree) == "25W"
         assert serve().close() == 0
-    assert until(lambda: (current(tree), knobs(tree)) == ("10W", before))
+    assert (current(tree), knobs(tree)) == ("10W", before)
 
 
 def test_engines_take_turns_in_one_mode(tree: boards.Tree) -> None:

@@ -29,7 +29,7 @@ def racing() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def studies(racing: ModuleType) -> list[Any]:
-    return [racing.study(racing.BOARDS["stays"], seed) for seed in range(6)]
+    return [racing.study(racing.BOARDS["stays"], seed) for seed in range(8)]
 
 
 def test_races_do_better_than_the_same_time_spent_on_measuring_once(studies: list[Any]) -> None:
