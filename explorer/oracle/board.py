@@ -33,7 +33,7 @@ class Target:
         jetpack: "6.2.2", "" when it is not told.
         l4t: "36.5.0", "" when it is not told.
         tensorrt: (10, 3, 0), () when it is not known.
-        parser_opset: the highest ONNX opset that this TensorRT's parser is documented to read; None: not known.
+        parser_opset: the highest ONNX opset that its parser is known to read, so the one to export; None: not known.
         source: where the facts are from.
     """
 
@@ -62,7 +62,9 @@ class Target:
         cores = _first(_count(told, "dla_cores"), known.dla_cores)
         return replace(
             known,
-            **words,
+            soc=words["soc"] or known.soc,
+            jetpack=words["jetpack"],
+            l4t=words["l4t"],
             sm=_first(_count(told, "sm"), known.sm),
             dla_cores=cores,
             dla_version=0 if cores == 0 else known.dla_version,
@@ -82,13 +84,19 @@ class Target:
             where = f"no such JetPack for {self.module or 'this board'}"
             raise BadInput(Problem(where, seen=jetpack, allowed=", ".join(fitting), hint=nearest(jetpack, fitting)))
         release = _RELEASES[jetpack]
-        opset = parser_opset(release.tensorrt)
-        told = {"jetpack": jetpack, "l4t": release.l4t, "source": SOURCES[release.source]}
-        return replace(self, tensorrt=release.tensorrt, parser_opset=opset, **told)
+        known = replace(self, tensorrt=release.tensorrt, parser_opset=parser_opset(release.tensorrt))
+        return replace(known, jetpack=jetpack, l4t=release.l4t, source=SOURCES[release.source])
 
     def with_tensorrt(self, text: str) -> Target:
         """This board with another TensorRT installed, "10.7.0"."""
         return replace(self, tensorrt=version(text), parser_opset=parser_opset(version(text)))
+
+    @property
+    def opset_limit(self) -> int | None:
+        """The opset beyond which its parser is known to read nothing; None where that is not known."""
+        if self.parser_opset and _UNCERTAIN[0] <= self.tensorrt < _UNCERTAIN[1]:
+            return max(self.parser_opset, _UNCERTAIN_UP_TO)
+        return self.parser_opset
 
     def __str__(self) -> str:
         software = [f"JetPack {self.jetpack}"] if self.jetpack else []
@@ -154,18 +162,20 @@ _RELEASES = _releases()
 # Compute capabilities by SoC (Thor is 11.0 to CUDA 13, and was 10.1 to CUDA 12), and the generation of its DLA.
 _GPUS = {"tegra210": 53, "tegra186": 62, "tegra194": 72, "tegra234": 87, "tegra264": 110}
 _DLAS = {"tegra194": 1, "tegra234": 2}
+WITHOUT_INT8 = (53, 62)  # compute capabilities of Nano and TX2: "support-8.6"
 
-# From this TensorRT on the parser is documented to read ONNX up to this opset. Of 10.8 to 10.14 only that they read
-# no more than 10.15 is known.
+# From this TensorRT on the parser is documented to read ONNX up to this opset.
 _PARSERS = (
     ((8, 0), 13, "onnx-8.2"),
     ((8, 5), 17, "onnx-8.5"),
     ((8, 6), 17, "onnx-8.6"),
     ((9, 0), 19, "onnx-9.2"),
     ((10, 0), 20, "onnx-10.0"),
-    ((10, 8), 24, "onnx-10.15"),
+    ((10, 15), 24, "onnx-10.15"),
     ((11, 0), 25, "onnx-11"),
 )
+# Of these releases no document was found: they read what 10.0 reads, and no more than 10.15.
+_UNCERTAIN, _UNCERTAIN_UP_TO = ((10, 8), (10, 15)), 24
 
 
 def version(text: str) -> Version:
@@ -181,7 +191,7 @@ def tensorrt_of(jetpack: str) -> Version:
 
 
 def parser_opset(tensorrt: Version) -> int | None:
-    """The highest opset that the ONNX parser of a TensorRT is documented to read; None where that is not known."""
+    """The highest opset that the ONNX parser of a TensorRT is known to read; None where that is not known."""
     return max((opset for first, opset, _ in _PARSERS if first <= tensorrt), default=None)
 
 

@@ -55,7 +55,7 @@ class Tensor:
 
     def at(self, batch: int) -> tuple[int | None, ...] | None:
         """The shape at `batch`."""
-        return None if self.sizes is None else tuple(size and size.at(batch) for size in self.sizes)
+        return None if self.sizes is None else tuple(None if size is None else size.at(batch) for size in self.sizes)
 
     @property
     def rank(self) -> int | None:

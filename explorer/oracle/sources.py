@@ -19,6 +19,7 @@ SOURCES = {
     "dla-11.4.1": f"{_DOCS}/latest/inference-library/work-with-dla.html",
     "support-8.6": f"{_DOCS}/archives/tensorrt-861/support-matrix/index.html",
     "support": f"{_DOCS}/latest/getting-started/support-matrix.html",
+    "dynamic-shapes": f"{_DOCS}/latest/inference-library/work-dynamic-shapes.html",
     "quantised-types": f"{_DOCS}/latest/inference-library/work-quantized-types.html",
     "bindings-11": "https://github.com/NVIDIA/TensorRT/blob/v11.1/python/src/infer/pyCore.cpp",
     "bindings-8.6": "https://github.com/NVIDIA/TensorRT/blob/v8.6.1/python/src/infer/pyCore.cpp",
