@@ -50,7 +50,7 @@ def _in_3d(case: Case) -> Nodes:
 ADVICE = (
     Rule(
         "dla-falls-back",
-        "at least {rest} of the multiply-accumulates fall back to the GPU",
+        "these layers fall back to the GPU, at least {rest} of all multiply-accumulates with them",
         "dla-operators",
         _falls_back,
     ),

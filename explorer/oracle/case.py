@@ -93,7 +93,8 @@ class Case:
             "opset_limit": self.target.opset_limit,
             "fixed": self.graph.batch if self.graph else None,
             "dynamic": ", ".join(self.graph.dynamic) if self.graph else "",
-            "share": f"{share:.1%}",
-            "rest": f"{1 - share:.1%}",
+            "share": f"{share:.2%}",
+            "rest": f"{1 - share:.2%}",
+            "why": self.reach.why if self.reach else "",
             "loadables": self.reach.loadables if self.reach else 0,
         }

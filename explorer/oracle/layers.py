@@ -129,6 +129,8 @@ def _reduces_unlike_max(node: Node, _: int, target: Target) -> bool:
 
 def _reduces_batch(node: Node, _: int, __: Target) -> bool:
     rank, axes = node.inputs[0].rank, node.ints("axes") or tuple(int(axis) for axis in node.values(1) or ())
+    if not axes and len(node.inputs) < 2:
+        return True  # all of them
     return rank is not None and any((axis + rank if axis < 0 else axis) < rank - 3 for axis in axes)
 
 
@@ -249,13 +251,7 @@ LIMITS = (
         _POOLS,
         lambda node, _, __: _beyond(_kernel(node), 1, 8),
     ),
-    Limit(
-        "dla-pool-kind",
-        "a DLA pools by maximum or mean only",
-        SOURCES["dla-layers"],
-        ("LpPool",),
-        lambda *_: True,
-    ),
+    Limit("dla-pool-kind", "a DLA pools by maximum or mean only", SOURCES["dla-layers"], ("LpPool",), lambda *_: True),
     Limit(
         "dla-reduction",
         "TensorRT hands no reduction but Orin's maximum to a DLA; a global mean of up to 8 x 8 can be an AveragePool",
@@ -291,13 +287,7 @@ LIMITS = (
         ("Concat",),
         _concatenates_elsewhere,
     ),
-    Limit(
-        "dla-slice",
-        "a DLA slices at constant places only",
-        SOURCES["dla-layers"],
-        ("Slice",),
-        _slices_unknown,
-    ),
+    Limit("dla-slice", "a DLA slices at constant places only", SOURCES["dla-layers"], ("Slice",), _slices_unknown),
     Limit(
         "dla-resize-kind",
         "a DLA resizes to the nearest or bilinearly only",

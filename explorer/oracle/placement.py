@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from explorer.oracle.board import Target
 from explorer.oracle.graph import Graph
@@ -34,7 +35,13 @@ class Reach:
     barred: Mapping[Limit, tuple[str, ...]]
     loadables: int
 
+    @property
+    def why(self) -> str:
+        """The limit that keeps most nodes off it; empty where none does."""
+        return max(self.barred, key=lambda limit: len(self.barred[limit])).reason if self.barred else ""
 
+
+@lru_cache(maxsize=256)
 def reach(graph: Graph, batch: int, target: Target) -> Reach:
     """What of `graph` at `batch` the board's DLA can take."""
     barred: dict[Limit, list[str]] = {}

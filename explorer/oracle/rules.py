@@ -128,6 +128,13 @@ def _quantised_bias(case: Case) -> Nodes:
     return _names(node for node in case.quantising if node.inputs[0].element == "int32")
 
 
+def _unsigned(case: Case) -> Nodes:
+    if case.file is None:
+        return ()
+    ends = ((node, (*node.inputs[:1], *node.inputs[2:3])) for node in case.quantising)
+    return _names(node for node, tensors in ends if any(tensor.element == "uint8" for tensor in tensors))
+
+
 def _older_jetpack(case: Case) -> bool:
     told = tuple(int(part) for part in case.target.jetpack.split(" ")[0].split(".") if part.isdigit())
     return case.release_from((11, 4, 1)) and bool(told) and told < (7, 2, 2)
@@ -232,11 +239,12 @@ RULES = (
         "agent",
         lambda case: bool(case.file and case.file.quantised and case.precision not in ("int8", "fp8", "best")),
     ),
+    Rule("zero-point", "TensorRT quantises symmetrically: every zero point must be 0", "onnx-8.5", _asymmetric),
     Rule(
-        "zero-point",
-        "TensorRT quantises symmetrically: every zero point must be 0",
-        "onnx-8.5",
-        _asymmetric,
+        "uint8",
+        "TensorRT quantises to int8 and not to uint8",
+        "onnx-10.15",
+        _unsigned,
     ),
     Rule(
         "quantised-bias",
@@ -251,12 +259,7 @@ RULES = (
         lambda target: parser_source(target.tensorrt),
         lambda case: bool(case.graph and case.target.opset_limit and case.graph.opset > case.target.opset_limit),
     ),
-    Rule(
-        "operator",
-        "the parser of TensorRT {release} does not know these operators",
-        "onnx-changes",
-        _unread,
-    ),
+    Rule("operator", "the parser of TensorRT {release} does not know these operators", "onnx-changes", _unread),
     Rule(
         "batch-fixed",
         "the network is fixed at a batch of {fixed}, and one of {batch} asked for",
@@ -264,12 +267,7 @@ RULES = (
         lambda case: bool(case.file and case.file.batch and case.file.batch != case.batch),
     ),
     # whether there is a DLA, and what it computes in
-    Rule(
-        "dla-none",
-        "{module} has no DLA",
-        "support",
-        lambda case: case.on_dla and case.target.dla_cores == 0,
-    ),
+    Rule("dla-none", "{module} has no DLA", "support", lambda case: case.on_dla and case.target.dla_cores == 0),
     Rule(
         "dla-release",
         "TensorRT {release} serves no DLA: 10.7 was the last before 11.4.1",
@@ -302,7 +300,7 @@ RULES = (
     ),
     Rule(
         "dla-nothing",
-        "at most {share} of the network can run on a DLA: what is left is an engine of the GPU",
+        "at most {share} of the network can run on a DLA, what is left would be an engine of the GPU: {why}",
         "dla-layers",
         lambda case: bool(case.reach and case.reach.share < LEAST_SHARE),
     ),
