@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from explorer.oracle import TARGETS, Target, refusals
+from explorer.oracle import TARGETS, Target, advice, refusals
 from explorer.oracle.advice import ADVICE
+from explorer.oracle.case import Case as Asked
 from explorer.oracle.layers import LIMITS
 from explorer.oracle.rules import PLACEMENTS, PRECISIONS, RULES, Rule
 from explorer.oracle.sources import SOURCES
@@ -356,8 +357,19 @@ def test_a_board_without_a_dla_refuses_every_precision_of_it() -> None:
                 assert "dla-none" in {one.rule for one in refusals(target, None, want(precision, placement))}
 
 
+def test_whatever_is_proposed_gets_an_answer_in_words(tmp_path: Path) -> None:
+    graphs = [None, networks.plain().graph(tmp_path), networks.quantised().graph(tmp_path, final=False)]
+    asked = 0
+    for target in (*TARGETS.values(), ORIN_5, ORIN_11, ORIN_1141, UNKNOWN):
+        for wish in (want(p, where, batch=batch) for p in PRECISIONS for where in PLACEMENTS for batch in (1, 5000)):
+            for graph in graphs:
+                told = [*refusals(target, graph, wish), *advice(target, graph, wish)]
+                assert all(one.reason and "{" not in one.reason for one in told)
+                assert all(one.source in SOURCES.values() for one in told)
+                asked += 1
+    assert asked == 14 * 7 * 4 * 2 * 3
+
+
 def test_a_rule_that_is_not_broken_says_nothing() -> None:
     rule = Rule("never", "no {precision}", "support", lambda _: ())
-    from explorer.oracle.case import Case as Asked
-
     assert rule.refusal(Asked(ORIN, None, {})) is None
