@@ -14,20 +14,30 @@ from typing import Any
 from explorer.artifacts import Artifacts
 from explorer.config import DatasetRef, Experiment, ModelRef
 from explorer.datasets.protocols import Dataset
+from explorer.oracle import Target, concerns
 from explorer.passes import quantisation_recipe
 from explorer.pipeline import Stage
 from explorer.space import QUANTISATION_AXES, Candidate
 
-# What ONNX Runtime and OpenVINO both read; the exporter's own default.
+# What ONNX Runtime and OpenVINO both read; the exporter's own default. TensorRT's parsers may read less.
 OPSET = 20
 
 
 class Compression:
     """From candidates to graphs, for one experiment."""
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, *, artifacts: Artifacts) -> None:
+    def __init__(
+        self, experiment: Experiment, dataset: Dataset, *, artifacts: Artifacts, target: Target | None = None
+    ) -> None:
+        """
+        Args:
+            experiment: what is explored.
+            dataset: its data.
+            artifacts: where files are kept.
+            target: the boards it is made for; what their parser reads is written.
+        """
         assert experiment.model is not None  # a study without a model compresses nothing
-        self._experiment = experiment
+        self._experiment, self._target = experiment, target
         self._model = experiment.model
         self._shape = list(dataset.sample_shape)
         self._data = _data_params(experiment.dataset, dataset, experiment.folder)
@@ -36,8 +46,20 @@ class Compression:
 
     def of(self, candidate: Candidate) -> Stage | str:
         """The network `candidate` runs: the last stage of its graph, or the blob of an ONNX file used as it is."""
-        onnx = self._source if self._model.onnx is not None else self._export(self._pruned(candidate))
+        onnx = self._whole(self._pruned(candidate), candidate)
         return self._quantise(onnx, candidate) if candidate.all.get("precision") == "int8" else onnx
+
+    def dense(self, candidate: Candidate) -> Stage | str:
+        """The network before it is compressed, as the runtime of `candidate` reads it."""
+        return self._whole(self._source, candidate)
+
+    def _whole(self, checkpoint: Stage | str, candidate: Candidate) -> Stage | str:
+        """The graph of a network; a file of the user's is one already."""
+        return self._source if self._model.onnx is not None else self._export(checkpoint, self._opset(candidate))
+
+    def _opset(self, candidate: Candidate) -> int:
+        limit = self._target.opset_limit if self._target and concerns(candidate.deployment) else None
+        return min(OPSET, limit or OPSET)
 
     def _train(self) -> Stage:
         model = {"name": self._model.name, "options": dict(self._model.options)}
@@ -59,8 +81,8 @@ class Compression:
             return pruned
         return Stage("finetune", {"dataset": self._data, **plan, **self._own}, {"checkpoint": pruned})
 
-    def _export(self, checkpoint: Stage | str) -> Stage:
-        params = {"sample_shape": self._shape, "opset": OPSET, **self._own}
+    def _export(self, checkpoint: Stage | str, opset: int) -> Stage:
+        params = {"sample_shape": self._shape, "opset": opset, **self._own}
         return Stage("export", params, {"checkpoint": checkpoint})
 
     def _quantise(self, onnx: Stage | str, candidate: Candidate) -> Stage:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from explorer.datasets.protocols import Dataset, Tallying
 from explorer.derivation import Given, Score, derived, raw_of, reference_level, score_json
 from explorer.device import Built, Device
 from explorer.device.parcel import sha256_of_arrays
-from explorer.errors import ExplorerError, Infeasible, JobFailed
+from explorer.errors import ExplorerError, Infeasible, JobFailed, on_board
+from explorer.oracle import Foresight
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
 from explorer.scale import Limits, Scale
@@ -45,6 +47,7 @@ class Bench:
     level: Metric | None = None  # what that engine yields where the study's scale was set, ms
     limits: Limits | None = None  # and between which its readings have been so far
     always_void: bool = False  # the board throttles whatever it is given: its numbers are flagged, not void
+    foresight: Foresight | None = None  # what is known to fail before a board is asked
     note: Callable[[str], None] = lambda _: None  # hears what a person should know
 
     def quiet(self) -> AbstractContextManager[None]:
@@ -131,10 +134,26 @@ def build(network: Done, deployment: Mapping[str, Any], bench: Bench, clock: Clo
         Infeasible, JobFailed, DeviceLost: as for `evaluate`.
     """
     source = bench.pipeline.artifacts.path(network.sha256)
-    built = bench.device.build(source, deployment, sha256=network.sha256)
+    with _foreseen(source, network.sha256, deployment, bench):
+        built = bench.device.build(source, deployment, sha256=network.sha256)
     if clock is not None:
         clock.times["build"] = StageTime(built.seconds, built.cached)
     return built
+
+
+@contextmanager
+def _foreseen(source: Path, sha256: str, deployment: Mapping[str, Any], bench: Bench) -> Iterator[None]:
+    """Around a build: what is known to be impossible is not begun, and what the board refuses is known from now on."""
+    if bench.foresight is None:
+        yield
+        return
+    if why := bench.foresight.of(source, sha256, deployment):
+        raise Infeasible(on_board(bench.device.name, why))
+    try:
+        yield
+    except Infeasible as refusal:
+        bench.foresight.learn(sha256, deployment, str(refusal))
+        raise
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from explorer.artifacts import Artifacts, sha256_of
 from explorer.compression import Compression
 from explorer.config import load
+from explorer.oracle import TARGETS
 from explorer.pipeline import Stage
 from explorer.space import Candidate
 from explorer.study import open_dataset
@@ -39,34 +42,56 @@ def stages(compression: Compression, **params: object) -> list[str]:
     return [*(["blob"] if at else []), *reversed(names)]
 
 
+Make = Callable[..., Compression]
+
+
 @pytest.fixture
-def compression(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> Compression:
+def compression(make: Make) -> Compression:
+    return make()
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> Make:
     space = tmp_path / "space.yaml"
     mine = f"digits_of_{tmp_path.name}"  # a name of its own: Python imports one module of a name
     space.write_text(request.param.replace("EXAMPLES", str(root / "examples")).replace("digits:", f"{mine}:"))
     (tmp_path / f"{mine}.py").write_text((root / "examples" / "own_model" / "digits.py").read_text())
     experiment = load(space)
-    return Compression(experiment, open_dataset(experiment), artifacts=Artifacts(tmp_path / "cache"))
+    return partial(Compression, experiment, open_dataset(experiment), artifacts=Artifacts(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("compression", [ONNX], indirect=True)
+@pytest.mark.parametrize("make", [ONNX], indirect=True)
 def test_a_file_is_quantised_or_used_as_it_is(compression: Compression, root: Path) -> None:
     fixed = {"runtime": "onnxruntime", "batch": 1}
     assert compression.of(Candidate({"precision": "fp32", **fixed})) == sha256_of(root / "examples/own_onnx/small.onnx")
     assert stages(compression, precision="int8", **fixed) == ["blob", "quantise"]
 
 
-@pytest.mark.parametrize("compression", [MODULE], indirect=True)
+@pytest.mark.parametrize("make", [MODULE], indirect=True)
 def test_a_network_without_weights_is_trained_then_cut_then_quantised(compression: Compression) -> None:
     assert stages(compression, prune_ratio=0, precision="fp32", runtime="openvino") == ["train", "export"]
     whole = ["train", "prune", "finetune", "export", "quantise"]
     assert stages(compression, prune_ratio=0.5, precision="int8", runtime="openvino") == whole
 
 
-@pytest.mark.parametrize("compression", [MODULE], indirect=True)
+@pytest.mark.parametrize("make", [MODULE], indirect=True)
 def test_what_does_not_concern_the_network_does_not_change_it(compression: Compression) -> None:
     def network(**params: object) -> object:
         return compression.of(Candidate({"prune_ratio": 0.5, "precision": "int8", **params}))  # type: ignore[arg-type]
 
     assert network(runtime="openvino", batch=1) == network(runtime="openvino", batch=2)
     assert network(runtime="openvino", batch=1) != network(runtime="onnxruntime", batch=1)
+
+
+@pytest.mark.parametrize("make", [MODULE], indirect=True)
+def test_a_board_is_given_no_newer_onnx_than_its_parser_reads(make: Make) -> None:
+    def opset(board: str, jetpack: str, runtime: str, *, dense: bool = False) -> object:
+        compression = make(target=TARGETS[board].with_jetpack(jetpack))
+        candidate = Candidate({"prune_ratio": 0.5, "precision": "fp16", "runtime": runtime})
+        network = compression.dense(candidate) if dense else compression.of(candidate)
+        assert isinstance(network, Stage)
+        return network.params["opset"]
+
+    assert [opset("agx-orin-64", jetpack, "tensorrt") for jetpack in ("5.1.1", "6.0", "6.2.2")] == [17, 17, 20]
+    assert opset("agx-orin-64", "5.1.1", "tensorrt", dense=True) == 17
+    assert opset("agx-orin-64", "5.1.1", "onnxruntime") == 20

@@ -76,7 +76,8 @@ class Deployment:
         if unknown:
             text = "unknown deployment key {}".format(", ".join(map(repr, unknown)))
             raise AgentError(UNSUPPORTED, text, hint="this agent knows " + ", ".join(known))
-        deployment = decode(cls, given)
+        usual = {"placement": "gpu"} if given.get("runtime") == "tensorrt" else {}
+        deployment = decode(cls, {**usual, **given})
         for name, least in (("batch", 1), ("threads", 0), ("streams", 1)):
             if getattr(deployment, name) < least:
                 raise AgentError(UNSUPPORTED, f"{name} must be at least {least}, not {getattr(deployment, name)}")

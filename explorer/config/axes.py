@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from explorer.space import Value
@@ -28,7 +28,6 @@ class AxisSpec:
         words: what a word axis may say.
         default: what is fixed when the file names the axis nowhere; None leaves it to the device.
         open: plug-ins may bring further words.
-        later: words that exist elsewhere but not in this version, with the reason.
     """
 
     name: str
@@ -37,7 +36,6 @@ class AxisSpec:
     least: int = 1
     words: tuple[str, ...] = ()
     default: Value | None = None
-    later: Mapping[str, str] = field(default_factory=dict)
     open: bool = False
     example: tuple[Value, ...] = ()
 
@@ -70,8 +68,6 @@ class AxisSpec:
         raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
 
     def _word(self, value: Any, *, own: bool) -> str:
-        if isinstance(value, str) and value in self.later:
-            raise NotAValue(f"{value} is not available yet: {self.later[value]}", allowed=self.allowed)
         if own and self.open and isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value):
             return value
         if not isinstance(value, str) or (self.words and value not in self.words) or not re.fullmatch(r"\S+", value):
@@ -87,8 +83,6 @@ class AxisSpec:
         closed = {"enum": list(self.words)} if self.words and not self.open else {}
         return {"type": "string", **closed, **({"examples": list(self.words)} if self.open else {})}
 
-
-_BOARDS = "this version explores the machine it runs on; boards with a GPU or a DLA come later"
 
 _ALL = (
     AxisSpec(
@@ -159,10 +153,9 @@ _ALL = (
         "runtime",
         "What executes the network on the device; a plug-in of yours (device_options.plugins) may bring others.",
         "word",
-        words=("onnxruntime", "openvino"),
+        words=("onnxruntime", "openvino", "tensorrt"),
         default="onnxruntime",
         open=True,
-        later={"tensorrt": _BOARDS},
         example=("onnxruntime", "openvino"),
     ),
     AxisSpec("batch", "Samples in one inference.", "count", default=1, example=(1, 4, 16)),
@@ -176,11 +169,11 @@ _ALL = (
     ),
     AxisSpec(
         "placement",
-        "The unit that executes the network.",
+        "The unit that executes the network. TensorRT: gpu when left out; dla: the GPU runs what it cannot; dla_only: "
+        "nothing falls back; gpu+dla: an engine on each, together. Other runtimes: cpu.",
         "word",
-        words=("cpu",),
-        later=dict.fromkeys(("gpu", "dla", "gpu+dla"), _BOARDS),
-        example=("cpu",),
+        words=("cpu", "gpu", "dla", "dla_only", "gpu+dla"),
+        example=("gpu", "dla", "gpu+dla"),
     ),
     AxisSpec(
         "power_mode",

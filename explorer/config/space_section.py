@@ -120,7 +120,7 @@ def _value(document: Document, where: Where, spec: AxisSpec, value: Any, own: bo
     try:
         return spec.read(value, own=own)
     except NotAValue as error:
-        hint = nearest(value, spec.words) if isinstance(value, str) and value not in spec.later else ""
+        hint = nearest(value, spec.words) if isinstance(value, str) else ""
         if spec.open and not hint:
             hint = "a runtime of your own comes with a module: device_options: {plugins: [...]}"
         document.complain(str(error), where, seen=shown(value), allowed=error.allowed, hint=hint)

@@ -21,6 +21,7 @@ from explorer.device import Device, connect
 from explorer.errors import BadInput, Infeasible, JobFailed, Problem, on_board
 from explorer.evaluate import Bench
 from explorer.fleet.alike import differences
+from explorer.oracle import Foresight
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Past, Scale
@@ -85,6 +86,7 @@ class Duties:
         plainest: the candidate to compare by, and its network; None where nothing can be compared.
         joining: whether a board measures it alone before anything else, so that boards are compared.
         past: what its engine yielded beside trials so far; filled by the study's thread.
+        foresight: what is known to fail before a board is asked; set before boards are handed anything.
     """
 
     experiment: Experiment
@@ -97,6 +99,7 @@ class Duties:
     plainest: tuple[Candidate, Future[Done]] | None = None
     joining: bool = False
     past: Past = field(default_factory=Past)
+    foresight: Foresight | None = None
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
     _told: set[str] = field(default_factory=set)
@@ -209,9 +212,8 @@ class Duties:
         return replace(bench, scale=replace(bench.scale, unknown=True))
 
     def _bench(self, device: Device, scale: Scale) -> Bench:
-        return Bench(
-            self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging, note=self.note
-        )
+        shared = (self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
+        return Bench(*shared, foresight=self.foresight, note=self.note)
 
     def _tell_once(self, what: str, text: str) -> None:
         if what and what not in self._told:

@@ -3,12 +3,15 @@
 Target (a board) ─┐
 Graph (a network) ├─► refusals(…)  impossible          Learnt.refusals(…)   seen to fail on that very board
 a deployment ─────┘   advice(…)    possible, but …     channel_multiple(…)  what pruning should round to
+
+A study asks them all through its `Foresight`.
 """
 
 from __future__ import annotations
 
 from explorer.oracle.advice import Advice, advice
 from explorer.oracle.board import MODULES, TARGETS, Target
+from explorer.oracle.foresight import Foresight, concerns
 from explorer.oracle.graph import Graph
 from explorer.oracle.learnt import Learnt
 from explorer.oracle.placement import Reach, reach
@@ -19,6 +22,7 @@ __all__ = [
     "MODULES",
     "TARGETS",
     "Advice",
+    "Foresight",
     "Graph",
     "Learnt",
     "Multiple",
@@ -27,6 +31,7 @@ __all__ = [
     "Target",
     "advice",
     "channel_multiple",
+    "concerns",
     "reach",
     "refusals",
 ]

@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 
 from explorer.compression import Compression
 from explorer.config import Experiment
-from explorer.errors import DeviceLost, Infeasible, JobFailed
+from explorer.errors import DeviceLost, Infeasible, JobFailed, on_board
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
+from explorer.oracle import Foresight
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Record
 from explorer.search.search import Search, baseline
@@ -53,8 +54,10 @@ class Loop:
         compression: Compression,
         pipeline: Pipeline,
         control: Control,
+        foresight: Foresight,
         watcher: Watcher,
     ) -> None:
+        self._foresight = foresight
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._compression, self._pipeline, self._watcher = compression, pipeline, watcher
         plan, before = experiment.search, store.records
@@ -126,11 +129,14 @@ class Loop:
         self._queue.add(Turn(candidate, network, refusal, number=number))
 
     def _refusal(self, candidate: Candidate) -> Infeasible | None:
+        """Why no board of the fleet can run a candidate, as far as that is known before anything is made for it."""
+        board = self._fleet.any
         try:
-            self._fleet.any.check(candidate.deployment)
+            board.check(candidate.deployment)
         except Infeasible as refusal:
             return refusal
-        return None
+        why = self._foresight.before(candidate.deployment)
+        return Infeasible(on_board(board.name, why)) if why else None
 
     def _prepare(self, candidate: Candidate) -> Future[Done]:
         return self._pipeline.prepare(self._compression.of(candidate))

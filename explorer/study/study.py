@@ -23,6 +23,7 @@ from explorer.errors import BadInput, Problem
 from explorer.execution import LocalProcesses
 from explorer.fleet.duties import Duties
 from explorer.fleet.fleet import Fleet
+from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Pipeline
 from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
@@ -88,10 +89,20 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
     duties = Duties(experiment, pipeline, dataset, store.folder, watcher.note, known)
     with _fleet(experiment, duties) as fleet:
         duties.created = store.describe(_described(experiment, fleet.any))["created"]
-        compression = Compression(experiment, dataset, artifacts=pipeline.artifacts)
+        capabilities, target = fleet.any.capabilities, Target.of_capabilities(fleet.any.capabilities)
+        compression = Compression(experiment, dataset, artifacts=pipeline.artifacts, target=target)
+        graph = _uncompressed(experiment, compression, pipeline)
+        foresight = duties.foresight = Foresight(capabilities, pipeline.artifacts.root, graph=graph)
         control = Control(store, duties, watcher.note)
         loop = Loop(
-            experiment, fleet, store, compression=compression, pipeline=pipeline, control=control, watcher=watcher
+            experiment,
+            fleet,
+            store,
+            compression=compression,
+            pipeline=pipeline,
+            control=control,
+            foresight=foresight,
+            watcher=watcher,
         )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         for absent in fleet.absent:
@@ -100,6 +111,15 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
         return Ending(loop.run(), store.folder, tuple(loop.written))
+
+
+def _uncompressed(experiment: Experiment, compression: Compression, pipeline: Pipeline) -> Graph | None:
+    """The network as it is before anything is cut or quantised, for runtimes that something is known of beforehand."""
+    candidate = next((one for one in experiment.space.walk() if concerns(one.deployment)), None)
+    if candidate is None:
+        return None
+    made = pipeline.prepare(compression.dense(candidate)).result()
+    return Graph.of(pipeline.artifacts.path(made.sha256), final=False)
 
 
 def open_dataset(experiment: Experiment) -> Dataset:
