@@ -26,7 +26,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 KILLS = 10
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 SPACE = """\
 study: crash
