@@ -45,7 +45,13 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cudaGraphExecDestroy": (c_void_p,),
     "cudaGraphDestroy": (c_void_p,),
 }
-NAMES = ("libcudart.so", "/usr/local/cuda/lib64/libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0")
+NAMES = (
+    "libcudart.so",
+    "/usr/local/cuda/lib64/libcudart.so",
+    "libcudart.so.13",
+    "libcudart.so.12",
+    "libcudart.so.11.0",
+)
 MEMORY, NO_DEVICE, DRIVER_TOO_OLD = 2, 100, 35  # cudaError
 _TO_DEVICE, _TO_HOST = 1, 2  # cudaMemcpyKind
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: does not wait for the default stream

@@ -4,9 +4,9 @@ None, and the reason is only in its log.
     infeasible    a fact about this network on this board: the same again would end the same
     failed        the board's doing, or unclear: memory that others hold, a device in disorder, no reason at all
 
-Sources of the words: TensorRT's own messages as users report them: github.com/NVIDIA/TensorRT issues 1965, 2318, 3438
-(DLA), 3037 (memory), 2727 (no implementation), 866 (plans of other versions); NVIDIA-AI-IOT/jetson_dla_tutorial issue
-3; the parser's ErrorCode.
+Sources of the words, as users report them on github.com: NVIDIA/TensorRT issues 1766, 1917 (no implementation), 2041,
+2176, 2195 (plans from elsewhere), 2318, 3438 (DLA); onnx/onnx-tensorrt 758 (memory that shows as no implementation);
+marcoslucianops/DeepStream-Yolo 27, 366 (DLA, memory); NVIDIA-AI-IOT/torch2trt 661 (memory).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LINES_MOST = 50_000  # of a verbose build of a large network there are more
 TOLD = 20
 
 _MEMORY = re.compile(
-    r"out ?of ?memory|insufficient memory|std::bad_alloc|bad_alloc|cudaErrorMemoryAllocation"
+    r"out ?of ?memory|insuff?icient memory|std::bad_alloc|bad_alloc|cudaErrorMemoryAllocation"
     r"|requested amount of (?:gpu )?memory|allocation failed|failed to allocate",
     re.IGNORECASE,
 )
@@ -33,6 +33,8 @@ _DEVICE = re.compile(
     r"|cudnn_status_|cublas_status_|Cuda Runtime|CUDA (?:initialization failure|error)|nvdla.*(?:timeout|hang)",
     re.IGNORECASE,
 )
+_SKIPPED = re.compile(r"skipping tactic.{0,40}insuff?icient memory", re.IGNORECASE)
+_NO_IMPLEMENTATION = re.compile(r"could not find any implementation|no implementation|NO_?IMPL", re.IGNORECASE)
 # In this order: what is found first is the reason. Each is (kind, what it is, hint, words).
 _REASONS = [
     (FAILED, "out of memory", "a smaller batch, or fewer other programs on this board", _MEMORY),
@@ -47,8 +49,8 @@ _REASONS = [
         "a layer that the DLA cannot run",
         "placement dla, where such layers run on the GPU",
         re.compile(
-            r"GPU fallback is (?:not enabled|disabled)|DLA (?:validation|compilation) failed|DLA.*(?:not support|cannot)"
-            r"|(?:not support\w*|Unsupported|cannot run) (?:on|for|by|with) (?:the )?DLA|Failing (?:DLA|layer).*DLA",
+            r"GPU fallback is (?:not enabled|disabled)|DLA (?:validation|compilation) failed"
+            r"|DLA.*(?:not support|cannot)|(?:not support\w*|Unsupported|cannot run) (?:on|for|by|with) (?:the )?DLA",
             re.IGNORECASE,
         ),
     ),
@@ -67,7 +69,7 @@ _REASONS = [
         INFEASIBLE,
         "a layer without any implementation",
         "another precision or shape; the log names the layer",
-        re.compile(r"could not find any implementation|no implementation|kNOIMPL|NO_IMPLEMENTATION", re.IGNORECASE),
+        _NO_IMPLEMENTATION,
     ),
     (
         INFEASIBLE,
@@ -76,7 +78,7 @@ _REASONS = [
         re.compile(
             r"stdVersionRead|serialized engine version|different (?:TensorRT )?version|version (?:tag|mismatch)"
             r"|incompatible (?:device|version|platform)|plan file is (?:generated|incompatible)|magicTagRead"
-            r"|built with.*(?:version|platform)|not compatible with this version|platform.{0,40}mismatch",
+            r"|rebuild\b|built with.*(?:version|platform)|not compatible with this version|platform.{0,40}mismatch",
             re.IGNORECASE,
         ),
     ),
@@ -113,6 +115,8 @@ def classified(log: Sequence[Line], what: str) -> AgentError:
     said = [text for severity, text in log if severity <= WARNING]
     errors = [text for severity, text in log if severity <= ERROR]
     trace = "\n".join(said)
+    if any(map(_NO_IMPLEMENTATION.search, errors)):  # for want of memory every way may have been left out
+        errors = [text for text in said if _SKIPPED.search(text)] or errors
     for kind, name, hint, words in _REASONS:
         # A warning of memory is no failure yet: a tactic was skipped. Without a single error it is all there is.
         found = next((text for text in (errors or said) if words.search(text)), "")
@@ -127,7 +131,9 @@ def unparsed(trt: Any, parser: Any, log: Sequence[Line]) -> AgentError:
     errors = [parser.get_error(number) for number in range(parser.num_errors)]
     told = [_error(error) for error in errors] or [text for severity, text in log if severity <= ERROR]
     lacking = any(error.code() == trt.ErrorCode.UNSUPPORTED_NODE for error in errors)
-    why = "an operator that TensorRT's parser does not know" if lacking else "no network that TensorRT's parser can read"
+    why = (
+        "an operator that TensorRT's parser does not know" if lacking else "no network that TensorRT's parser can read"
+    )
     text = "{}: {}".format(why, "; ".join(told[:TOLD]) or "it gave no reason")
     hint = "an operator set that this TensorRT reads: 17 for 8.5, 19 for 8.6, 20 for 10.3" if lacking else ""
     return AgentError(INFEASIBLE, text[:4000], hint=hint, trace="\n".join(text for _, text in log if _ <= WARNING))

@@ -30,7 +30,9 @@ _PRECISIONS = (
 )
 _TF32 = re.compile(r"tf32|_s1688|tensor16x8x8", re.IGNORECASE)
 # Layers that only carry data about: they say nothing of the precision in which is computed.
-_CARRIERS = re.compile(r"reformat|noop|constant|shuffle|copy|slice|concat|identity|cast|shape|signal|wait", re.IGNORECASE)
+_CARRIERS = re.compile(
+    r"reformat|noop|constant|shuffle|copy|slice|concat|identity|cast|shape|signal|wait", re.IGNORECASE
+)
 _REFORMAT = re.compile(r"reformat", re.IGNORECASE)
 _ON_DLA = re.compile(r"\[DlaLayer\]\s*(.+)$")
 _ON_GPU = re.compile(r"\[GpuLayer\]\s*(?:[A-Z_0-9]+:\s*)?(.+)$")
@@ -40,6 +42,8 @@ _SENT_BACK = (
     re.compile(r"Default DLA is enabled but layer (.+?) (is not (?:supported|running) on DLA.*)"),
     re.compile(r"Validation failed for DLA layer: (.+?)\.\s*(Switching to GPU fallback.*)"),
 )
+_SENT_BACK_FOR = re.compile(r"^(.*\bDLA\b.*?)\. Switching (?:to GPU for layer (.+?)|(.+?) device type to GPU)\.?$")
+_REASON = re.compile(r"^(?:DLA Layer )?(.+?):? ((?:DLA|does not support|.* DLA ).*)$")
 _MISSING_SCALE = re.compile(r"Missing (?:scale|dynamic range).*? (?:for|of) tensor (.+?)(?:,|$)", re.IGNORECASE)
 
 
@@ -63,11 +67,8 @@ class Placed:
 def placed(log: Iterable[Line], layers: Sequence[str]) -> Placed:
     """Which of the network's `layers`, in their order, run on the GPU and which on a DLA, by the build's log."""
     found, lines = Placed(), [text for _, text in log]
-    for text in lines:
-        for words in _SENT_BACK:
-            for name, why in words.findall(text):
-                found.fallbacks.setdefault(name, why.strip())
-        found.without_scale += [name for name in _MISSING_SCALE.findall(text) if name not in found.without_scale]
+    found.fallbacks = _fallbacks(lines, set(layers))
+    found.without_scale = sorted({name for text in lines for name in _MISSING_SCALE.findall(text)})
     on_gpu = _named((match.group(1) for match in map(_ON_GPU.search, lines) if match), layers)
     on_dla = _named((match.group(1) for match in map(_ON_DLA.search, lines) if match), layers)
     for name in layers:
@@ -77,18 +78,36 @@ def placed(log: Iterable[Line], layers: Sequence[str]) -> Placed:
     return found
 
 
+def _fallbacks(lines: Sequence[str], layers: set[str]) -> dict[str, str]:
+    """The layers that were sent back to the GPU, each with the first reason that was given for it."""
+    reasons: dict[str, str] = {}
+    sent: dict[str, str] = {}
+    for text in lines:
+        reason = _REASON.match(text)
+        if reason and reason.group(1) in layers:
+            reasons.setdefault(reason.group(1), reason.group(2).strip())
+        for words in _SENT_BACK:
+            sent.update((name, why.strip()) for name, why in words.findall(text))
+        back = _SENT_BACK_FOR.match(text)
+        if back:
+            sent[back.group(2) or back.group(3)] = back.group(1)
+    return {name: reasons.get(name, why) for name, why in sent.items()}
+
+
 def _named(told: Iterable[str], layers: Sequence[str]) -> set[str]:
     """The layers meant by names of the log: alone, several in one, or a stretch from one to another."""
-    found, position = set(), {name: number for number, name in enumerate(layers)}
+    found: set[str] = set()
+    position = {name: number for number, name in enumerate(layers)}
     for name in told:
         stretch = _STRETCH.search(name)
-        ends = [position.get(end) for end in stretch.group(1).split("...")] if stretch else []
-        if len(ends) in (1, 2) and None not in ends:
-            first, last = int(ends[0] or 0), int(ends[-1] or 0)
-            found.update(layers[min(first, last) : max(first, last) + 1])
+        if stretch:
+            ends = [position[end] for end in map(str.strip, stretch.group(1).split("...")) if end in position]
+            found.update(layers[min(ends) : max(ends) + 1] if ends else ())
             continue
-        pieces = re.split(r" \+ |PWN\(|[(),]", name)
-        found.update(piece.strip() for piece in (name, *pieces) if piece.strip() in position)
+        pieces = [name, *re.split(r" \+ |, ", name.replace("PWN(", ""))]
+        found.update(
+            match for piece in pieces for match in (piece.strip(), piece.strip().rstrip(")")) if match in position
+        )
     return found
 
 
