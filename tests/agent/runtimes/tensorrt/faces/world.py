@@ -1,0 +1,25 @@
+"""The board that a face pretends to run on, and what goes wrong there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .cudart import FakeCudart
+
+FAULTS = ("", "memory", "workspace", "implementation", "loadables", "device", "silence", "no context", "no inference")
+
+
+@dataclass
+class World:
+    sm: int = 87
+    dla_cores: int = 2
+    fault: str = ""
+    int8_everywhere: bool = True  # False: the builder keeps every layer in fp32, whatever the flags
+    cuda: FakeCudart = field(default_factory=FakeCudart)
+    seen: list[Any] = field(default_factory=list)  # builder configurations, as they were used
+    cores_loaded: list[int] = field(default_factory=list)  # DLA cores, by plans as they were loaded
+
+    def __post_init__(self) -> None:
+        assert self.fault in FAULTS, self.fault
+        self.cuda.sm = self.sm
