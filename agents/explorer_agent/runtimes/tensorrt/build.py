@@ -125,7 +125,7 @@ class _Builder:
         self._log: failures.Log = []
         self._logger = failures.logger(task.trt, self._log)
         self._trt.init_libnvinfer_plugins(self._logger, "")
-        self._builder = self._trt.Builder(self._logger)
+        self._builder = failures.made(self._trt.Builder, self._logger, self._log)
         self._network = self._parsed()
         self._config = self._builder.create_builder_config()
 
@@ -235,7 +235,7 @@ class _Builder:
         return dict(told, **({"without_scale": lacking[:200]} if lacking else {}))
 
     def _information(self, plan: bytes) -> str:
-        runtime = self._trt.Runtime(self._logger)
+        runtime = failures.made(self._trt.Runtime, self._logger, self._log)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise failures.classified(self._log, "TensorRT cannot load what it has just built")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 from typing import Any, Iterator, Mapping
 
 from explorer_agent.messages import INFEASIBLE, AgentError
@@ -55,11 +56,18 @@ def apply(trt: Any, network: Any, found: Mapping[str, float]) -> list[str]:
         scale = found.get(tensor.name)
         if scale is None:
             lacking.append(tensor.name)
-        elif tensor.set_dynamic_range(-scale * _STEPS, scale * _STEPS):
+        elif _set(tensor, scale * _STEPS):
             count += 1
     if not count:
         raise AgentError(INFEASIBLE, "the calibration is that of another network: not one tensor of this one is in it")
     return lacking
+
+
+def _set(tensor: Any, most: float) -> bool:
+    """From 10.1 on TensorRT warns that this way is old; for int8 on a DLA there is no other until 10.7."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return bool(tensor.set_dynamic_range(-most, most))
 
 
 def _tensors(trt: Any, network: Any) -> Iterator[Any]:

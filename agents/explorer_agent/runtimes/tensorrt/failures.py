@@ -110,6 +110,15 @@ def logger(trt: Any, kept: Log) -> Any:
     return Kept()
 
 
+def made(factory: Any, log_to: Any, log: Sequence[Line]) -> Any:
+    """A builder or a runtime; where TensorRT gives none pybind11 raises TypeError, and the reason is in the log."""
+    try:
+        return factory(log_to)
+    except (TypeError, RuntimeError) as error:
+        why = classified(log or [(ERROR, str(error))], f"TensorRT gives no {factory.__name__.lower()}")
+        raise AgentError(FAILED, why.text, hint=why.hint, trace=why.trace) from error
+
+
 def classified(log: Sequence[Line], what: str) -> AgentError:
     """Why `what` gave nothing, by the log; failed, with all that was said, when no known reason is in it."""
     said = [text for severity, text in log if severity <= WARNING]

@@ -28,7 +28,8 @@ def read(path: Path, bound_to: Mapping[str, Any]) -> tuple[dict[str, bytes], dic
     """The plans and facts of an engine that was built here.
 
     Raises:
-        AgentError: failed: no such file; infeasible: it was built elsewhere.
+        AgentError: failed: the file is something else; infeasible: it was built elsewhere.
+        OSError: there is no such file.
     """
     try:
         with zipfile.ZipFile(path) as file:
@@ -36,7 +37,7 @@ def read(path: Path, bound_to: Mapping[str, Any]) -> tuple[dict[str, bytes], dic
             _refuse_foreign(facts["bound_to"], bound_to)
             names = [name for name in file.namelist() if name.endswith(".plan")]
             return {name[: -len(".plan")]: file.read(name) for name in names}, facts
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise AgentError(FAILED, f"the engine is none of TensorRT's: {error}") from error
 
 

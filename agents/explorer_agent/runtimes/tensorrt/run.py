@@ -46,7 +46,7 @@ class Plan:
         self.log: failures.Log = []
         self._logger = failures.logger(trt, self.log)
         trt.init_libnvinfer_plugins(self._logger, "")
-        self._runtime = trt.Runtime(self._logger)
+        self._runtime = failures.made(trt.Runtime, self._logger, self.log)
         if unit.kind == DLA:
             self._runtime.DLA_core = unit.core  # before the plan is read: afterwards it stays on core 0
         self._engine = self._runtime.deserialize_cuda_engine(plan)

@@ -2,9 +2,9 @@
 
     world     the board it pretends to run on: GPU, DLA cores, and what goes wrong
     names     enumerations of each version
-    network   ONNX parsed by onnx into layers and tensors         cudart    libcudart's functions, by ctypes; device
-    building  flags, DLA rules, logs, plans                                 memory is host memory
-    running   plans loaded, inferences computed by ONNX Runtime
+    network   ONNX parsed by onnx into layers and tensors         cudart      libcudart within this process
+    building  flags, DLA rules, logs, plans                       cudart.c    the same as a real shared library,
+    running   plans loaded, inferences computed by ONNX Runtime   compiled    for an agent in processes of its own
 
 Each face has the names that the contract lists for its version and none that are gone; the same contract is put to
 real wheels. Log lines are worded as users report them (see the runtime's `failures` and `inspect`).
@@ -12,12 +12,9 @@ real wheels. Log lines are worded as users report them (see the runtime's `failu
 
 from __future__ import annotations
 
-import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
-
-import pytest
 
 from . import building, names, network, running
 from .cudart import FakeCudart
@@ -45,11 +42,4 @@ def init_libnvinfer_plugins(logger: Any, namespace: str) -> bool:
     return bool(hasattr(logger, "log")) and isinstance(namespace, str)
 
 
-def install(patch: pytest.MonkeyPatch, version: str, world: World) -> ModuleType:
-    """Have ``import tensorrt`` give this face until the test ends."""
-    module = face(version, world)
-    patch.setitem(sys.modules, "tensorrt", module)
-    return module
-
-
-__all__ = ["VERSIONS", "FakeCudart", "World", "face", "install"]
+__all__ = ["VERSIONS", "FakeCudart", "World", "face"]

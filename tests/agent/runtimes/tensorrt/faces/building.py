@@ -11,7 +11,10 @@ MAGIC = b"fake plan\n"
 ON_DLA = ("Conv", "Relu", "MaxPool", "AveragePool", "Add")
 ARITHMETIC = {"Conv": "CaskConvolution", "Gemm": "MatrixMultiply", "MatMul": "MatrixMultiply"}
 _FAULTS = {
-    "memory": ["Requested amount of GPU memory (1073741824 bytes) could not be allocated.", "Error Code 2: OutOfMemory"],
+    "memory": [
+        "Requested amount of GPU memory (1073741824 bytes) could not be allocated.",
+        "Error Code 2: OutOfMemory",
+    ],
     "implementation": ["Error Code 10: Internal Error (Could not find any implementation for node conv.)"],
     "loadables": ["DLA node exceeds the maximum number of loadables (16) on core 0"],
     "device": ["Cuda Runtime (an illegal memory access was encountered)"],
@@ -152,7 +155,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
 
 
 def _on_dla(layer: Any) -> bool:
-    """A convolution of two dimensions has one attribute of two numbers for its pads' halves; one of three never runs."""
+    """What works along two axes has kernels of two numbers and pads of four; with three axes it never runs there."""
     pads = [len(each.ints) for each in layer.node.attribute if each.name in ("pads", "kernel_shape")]
     return layer.node.op_type in ON_DLA and not {3, 6} & set(pads)
 
@@ -176,8 +179,10 @@ def _layer(layer: Any, config: Any, world: World, version: tuple[int, ...]) -> d
     """What the inspector will say of a layer: its type, and the type of what it reads."""
     tensor = layer.get_output(0)
     kept = {"HALF": "FP16", "BF16": "BF16", "INT8": "Int8"}.get(tensor.dtype.name, "FP32")
-    if version < (11,) and layer.node.op_type in ARITHMETIC and world.int8_everywhere:
-        int8 = "INT8" in config.flags and (tensor.range is not None or "dequantized" in " ".join(layer.node.input).lower())
+    if version < (11,) and layer.node.op_type in ARITHMETIC and world.takes_flags:
+        int8 = "INT8" in config.flags and (
+            tensor.range is not None or "dequantized" in " ".join(layer.node.input).lower()
+        )
         kept = "Int8" if int8 else next((flag for flag in ("FP16", "BF16") if flag in config.flags), kept)
     elif "dequantized" in " ".join(layer.node.input).lower() and layer.node.op_type in ARITHMETIC:
         kept = "Int8"

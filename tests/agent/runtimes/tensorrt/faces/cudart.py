@@ -41,7 +41,8 @@ class FakeCudart:
         self._recording: dict[int, list[Work]] = {}
         self._strings = {number: ctypes.create_string_buffer(words) for number, words in WORDS.items()}
         for name, arguments in SIGNATURES.items():
-            setattr(self, name, CFUNCTYPE(c_int, *arguments)(getattr(self, "_" + name)))
+            act = self._gone if name.endswith(("Destroy", "Free", "FreeHost")) else getattr(self, "_" + name)
+            setattr(self, name, CFUNCTYPE(c_int, *arguments)(act))
         words = CFUNCTYPE(c_void_p, c_int)(lambda number: ctypes.addressof(self._strings[number]))
         self.cudaGetErrorString = words
 
@@ -54,8 +55,8 @@ class FakeCudart:
         work()
         return True
 
-    def capturing(self, stream: int) -> bool:
-        return stream in self._recording
+    def is_held(self, address: int) -> bool:
+        return address in self.alive
 
     def _made(self, out: Any, what: Any) -> int:
         self._next += 0x10
@@ -96,11 +97,6 @@ class FakeCudart:
 
     def _cudaHostAlloc(self, out: Any, size: int, flags: int) -> int:
         return self._memory(out, size)
-
-    def _cudaFree(self, handle: int) -> int:
-        return self._gone(handle)
-
-    _cudaFreeHost = _cudaStreamDestroy = _cudaEventDestroy = _cudaGraphExecDestroy = _cudaGraphDestroy = _cudaFree
 
     def _cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: int) -> int:
         if not {target, source} <= set(self.alive) or kind not in (1, 2):

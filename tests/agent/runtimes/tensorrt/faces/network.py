@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import onnx
@@ -32,7 +33,9 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
 
         if version < (11,):
 
-            def set_dynamic_range(self, min: float, max: float) -> bool:  # noqa: A002
+            def set_dynamic_range(self, min: float, max: float) -> bool:
+                if version >= (10, 1):
+                    warnings.warn("Deprecated in TensorRT 10.1.", DeprecationWarning, stacklevel=2)
                 self.range = (min, max)
                 return max > min
 

@@ -25,7 +25,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
         def __init__(self, facts: dict[str, Any]) -> None:
             self._facts = facts
 
-        def get_engine_information(self, format: Any) -> str:  # noqa: A002
+        def get_engine_information(self, format: Any) -> str:
             assert module.LayerInformationFormat(format).name == "JSON"
             if not self._facts["detailed"]:
                 return json.dumps({"Layers": [layer["name"] for layer in self._facts["layers"]], "Bindings": []})
@@ -41,7 +41,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
 
         def set_tensor_address(self, name: str, memory: int) -> bool:
             self._at[name] = memory
-            return memory in world.cuda.alive
+            return world.cuda.is_held(memory)
 
         def execute_async_v3(self, stream_handle: int) -> bool:
             if world.fault == "no inference":
@@ -96,8 +96,8 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
             facts = _head(serialized_engine)
             if facts is None or facts["version"] != module.__version__:
-                text = "Error Code 1: Serialization (Serialization assertion stdVersionRead == serializationVersion failed."
-                self._logger.log(module.Severity.ERROR, text + "Version tag does not match.)")
+                text = "Error Code 1: Serialization (Serialization assertion stdVersionRead == kVERSION failed."
+                self._logger.log(module.Severity.ERROR, text + " Version tag does not match.)")
                 return None
             world.cores_loaded.append(self.DLA_core)
             return ICudaEngine(facts, serialized_engine[len(MAGIC) :].partition(b"\n")[2])

@@ -15,11 +15,12 @@ class World:
     sm: int = 87
     dla_cores: int = 2
     fault: str = ""
-    int8_everywhere: bool = True  # False: the builder keeps every layer in fp32, whatever the flags
-    cuda: FakeCudart = field(default_factory=FakeCudart)
+    takes_flags: bool = True  # False: the builder keeps every layer in fp32, whatever the flags
+    cuda: Any = field(default_factory=FakeCudart)  # or a CompiledCudart
     seen: list[Any] = field(default_factory=list)  # builder configurations, as they were used
     cores_loaded: list[int] = field(default_factory=list)  # DLA cores, by plans as they were loaded
 
     def __post_init__(self) -> None:
         assert self.fault in FAULTS, self.fault
-        self.cuda.sm = self.sm
+        if isinstance(self.cuda, FakeCudart):
+            self.cuda.sm = self.sm
