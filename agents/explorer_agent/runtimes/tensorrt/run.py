@@ -154,7 +154,7 @@ def _bound(function: Callable[[Any], T], argument: Any) -> Callable[[], T]:
 
 
 def _keeping(launch: Callable[[], None], held: Any) -> Callable[[], None]:
-    """`launch`, with the buffers that its graph reads kept for as long."""
+    """`launch`, with what it reads and writes on the device kept for as long: a graph holds nothing but addresses."""
 
     def run(_held: Any = held) -> None:
         launch()
@@ -168,7 +168,6 @@ class Engine:
     def __init__(self, cuda: Cuda, plans: Sequence[Plan], streams: int) -> None:
         self._cuda, self._plans, self._streams = cuda, plans, streams
         self._next = itertools.cycle(plans)
-        self.lanes: list[tuple[Lane, Sequence[Callable[[], None]]]] = []
         self._notes: list[dict[str, str]] = []
 
     def step(self, inputs: Path | None) -> Callable[[], Any]:
@@ -178,10 +177,9 @@ class Engine:
         works, why_no_graph = self._told(lambda: lane.works(arrays.feeds(inputs, plan.inputs)), plan)
         if why_no_graph:
             sys.stderr.write(f"no CUDA graph on {plan.unit}: {why_no_graph}\n")
-        self.lanes.append((lane, works))
         self._notes.append({"unit": str(plan.unit), "graph": why_no_graph or "captured"})
         runs = itertools.cycle([lane.runner(work) for work in works])
-        return lambda: next(runs)()
+        return _keeping(lambda: next(runs)(), lane)
 
     def outputs(self, inputs: Path) -> bytes:
         """Every sample, the batches dealt out to the units in turn: what a deployment answers is what they all do."""

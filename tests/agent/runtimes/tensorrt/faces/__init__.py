@@ -18,7 +18,7 @@ from typing import Any
 
 from . import building, names, network, running
 from .cudart import FakeCudart
-from .world import World
+from .world import FAULT, World
 
 VERSIONS = {"8.5": (8, 5, 3, 1), "10.3": (10, 3, 0), "11": (11, 4, 0, 106)}
 
@@ -42,4 +42,4 @@ def init_libnvinfer_plugins(logger: Any, namespace: str) -> bool:
     return bool(hasattr(logger, "log")) and isinstance(namespace, str)
 
 
-__all__ = ["VERSIONS", "FakeCudart", "World", "face"]
+__all__ = ["FAULT", "VERSIONS", "FakeCudart", "World", "face"]

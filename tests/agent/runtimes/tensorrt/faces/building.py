@@ -105,10 +105,10 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
 
         def build_serialized_network(self, network: Any, config: Any) -> bytes | None:
             world.seen.append((network, config))
-            if world.fault in _FAULTS:
-                if world.fault == "workspace":
+            if network.fault in _FAULTS:
+                if network.fault == "workspace":
                     self._say(2, _SKIPPED)
-                for text in _FAULTS[world.fault]:
+                for text in _FAULTS[network.fault]:
                     self._say(1, text)
                 return None
             if any(size < 0 for tensor in network.inputs for size in tensor.shape):
@@ -179,11 +179,9 @@ def _layer(layer: Any, config: Any, world: World, version: tuple[int, ...]) -> d
     """What the inspector will say of a layer: its type, and the type of what it reads."""
     tensor = layer.get_output(0)
     kept = {"HALF": "FP16", "BF16": "BF16", "INT8": "Int8"}.get(tensor.dtype.name, "FP32")
-    if version < (11,) and layer.node.op_type in ARITHMETIC and world.takes_flags:
-        int8 = "INT8" in config.flags and (
-            tensor.range is not None or "dequantized" in " ".join(layer.node.input).lower()
-        )
-        kept = "Int8" if int8 else next((flag for flag in ("FP16", "BF16") if flag in config.flags), kept)
-    elif "dequantized" in " ".join(layer.node.input).lower() and layer.node.op_type in ARITHMETIC:
+    computes, weakly = layer.node.op_type in ARITHMETIC, version < (11,) and world.takes_flags
+    if computes and weakly:
+        kept = next((flag for flag in ("FP16", "BF16") if flag in config.flags), kept)
+    if computes and (layer.reads_quantised or (weakly and "INT8" in config.flags and tensor.range is not None)):
         kept = "Int8"
     return {"name": layer.name, "kind": ARITHMETIC.get(layer.node.op_type, "Reformat"), "reads": kept}

@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
-from .world import World
+from .world import FAULT, World
 
 KINDS = {"Conv": "CONVOLUTION", "Relu": "ACTIVATION", "Gemm": "MATRIX_MULTIPLY", "GlobalAveragePool": "REDUCE"}
 KINDS.update({"Flatten": "SHUFFLE", "MaxPool": "POOLING", "AveragePool": "POOLING", "Add": "ELEMENTWISE"})
@@ -40,8 +40,9 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
                 return max > min
 
     class ILayer:
-        def __init__(self, node: Any, number: int, tensors: dict[str, Any]) -> None:
+        def __init__(self, node: Any, number: int, tensors: dict[str, Any], quantised: set[str]) -> None:
             self.node = node
+            self.reads_quantised = bool(quantised.intersection(node.input))
             self.kind = KINDS[node.op_type]
             self.name = node.name or f"(Unnamed Layer* {number}) [{node.op_type}]"
             self.num_outputs = len(node.output)
@@ -56,6 +57,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
             self.model: Any = None
             self.inputs: list[Any] = []
             self.layers: list[Any] = []
+            self.fault = world.fault
 
         @property
         def num_inputs(self) -> int:
@@ -120,7 +122,11 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
             weights = {each.name for each in graph.initializer}
             self._network.model = read
             self._network.inputs = [tensors[each.name] for each in graph.input if each.name not in weights]
-            self._network.layers = [ILayer(node, number, tensors) for number, node in enumerate(graph.node)]
+            quantised = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+            self._network.layers = [ILayer(node, number, tensors, quantised) for number, node in enumerate(graph.node)]
+            for note in read.metadata_props:
+                if note.key == FAULT:
+                    self._network.fault = note.value
 
     return [ITensor, ILayer, INetworkDefinition, ParserError, OnnxParser]
 

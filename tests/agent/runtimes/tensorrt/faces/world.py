@@ -7,6 +7,7 @@ from typing import Any
 
 from .cudart import FakeCudart
 
+FAULT = "face.fault"  # a network's own, in its metadata_props
 FAULTS = ("", "memory", "workspace", "implementation", "loadables", "device", "silence", "no context", "no inference")
 
 
