@@ -1,4 +1,4 @@
-"""Asked of a real TensorRT, in its own Python: which of the names on stdin (JSON: [[path, [argument, …]], …]) are there.
+"""Asked of a real TensorRT, in its own Python: which of the names on stdin are there ([[path, [argument, …]], …]).
 
 Run by path with an interpreter that has a TensorRT; needs nothing else. Answers one line of JSON:
 {"version", "missing": [path], "arguments": {path: what its signature says instead}}. An argument is looked for in the
@@ -45,4 +45,5 @@ def main():
     print(json.dumps({"version": tensorrt.__version__, "missing": missing, "arguments": arguments}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,14 @@
-"""Every class, method, argument and enumeration value of TensorRT that the runtime uses: one list for all versions.
+"""Every class, method, argument and value of TensorRT that the runtime uses: one list for all versions.
 
-`of` tells in which versions a name is: everywhere unless said otherwise. Where a name is missing on purpose ("until" 11)
-the runtime asks for it with hasattr, and the contract asserts that it really is not there.
+`since` and `until` tell in which versions a name is: in all of them unless said otherwise. Where one is missing on
+purpose the runtime asks with hasattr or dir, and the contract asserts that it really is not there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-EVERYWHERE, FROM_8_5, UNTIL_11, FROM_8_6, FROM_10 = "", "", "<11", ">=8.6", ">=10"
+Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -17,20 +17,18 @@ class Name:
 
     path: str
     arguments: tuple[str, ...] = ()
-    of: str = EVERYWHERE
+    since: Version = ()
+    until: Version = (99,)
 
-    def is_in(self, version: tuple[int, ...]) -> bool:
+    def is_in(self, version: Version) -> bool:
         """Whether `version` is meant to have it."""
-        if not self.of:
-            return True
-        least = self.of.startswith(">=")
-        bound = tuple(int(part) for part in self.of.lstrip("<>=").split("."))
-        return version >= bound if least else version < bound
+        return self.since <= version < self.until
 
 
 METHODS = (
     Name("init_libnvinfer_plugins", ("logger", "namespace")),
     Name("ILogger.log", ("severity", "msg")),
+    Name("ILogger.__init__"),
     Name("Logger"),
     Name("Builder.__init__", ("logger",)),
     Name("Builder.create_network", ("flags",)),
@@ -53,7 +51,7 @@ METHODS = (
     Name("ILayer.get_output", ("index",)),
     Name("ITensor.name"),
     Name("ITensor.dtype"),
-    Name("ITensor.set_dynamic_range", ("min", "max"), UNTIL_11),
+    Name("ITensor.set_dynamic_range", ("min", "max"), until=(11,)),
     Name("IBuilderConfig.set_flag", ("flag",)),
     Name("IBuilderConfig.clear_flag", ("flag",)),
     Name("IBuilderConfig.profiling_verbosity"),
@@ -82,10 +80,12 @@ METHODS = (
 
 VALUES = (
     *(Name(f"BuilderFlag.{flag}") for flag in ("TF32", "GPU_FALLBACK")),
-    *(Name(f"BuilderFlag.{flag}", of=UNTIL_11) for flag in ("FP16", "INT8")),
+    *(Name(f"BuilderFlag.{flag}", until=(11,)) for flag in ("FP16", "INT8")),
+    Name("BuilderFlag.FP8", since=(8, 6), until=(11,)),
+    Name("BuilderFlag.BF16", since=(10,), until=(11,)),
     Name("Logger.ERROR"),
-    Name("NetworkDefinitionCreationFlag.EXPLICIT_BATCH", of=UNTIL_11),
-    Name("NetworkDefinitionCreationFlag.STRONGLY_TYPED", of=FROM_10),
+    Name("NetworkDefinitionCreationFlag.EXPLICIT_BATCH", until=(11,)),
+    Name("NetworkDefinitionCreationFlag.STRONGLY_TYPED", since=(10,)),
     Name("DeviceType.DLA"),
     Name("MemoryPoolType.WORKSPACE"),
     Name("ProfilingVerbosity.DETAILED"),
@@ -93,9 +93,8 @@ VALUES = (
     Name("TensorIOMode.INPUT"),
     Name("TensorIOMode.OUTPUT"),
     Name("ErrorCode.UNSUPPORTED_NODE"),
-    *(Name(f"DataType.{kind}") for kind in ("FLOAT", "HALF", "INT8", "INT32", "BOOL")),
-    Name("DataType.INT64", of=FROM_10),
-    Name("DataType.UINT8", of=FROM_8_6),
+    *(Name(f"DataType.{kind}") for kind in ("FLOAT", "HALF", "INT8", "INT32", "BOOL", "UINT8")),
+    *(Name(f"DataType.{kind}", since=(10,)) for kind in ("INT64", "BF16")),
 )
 
 USED = (*METHODS, *VALUES)

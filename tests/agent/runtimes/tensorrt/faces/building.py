@@ -86,6 +86,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
             if world.cuda.no_device:
+                self._say(2, f"CUDA initialization failure with error: {world.cuda.no_device}.")
                 raise TypeError("pybind11::init(): factory function returned nullptr")
 
         @property

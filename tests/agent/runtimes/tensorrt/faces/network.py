@@ -27,6 +27,9 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
         return getattr(module.DataType, name)
 
     class ITensor:
+        name: str
+        dtype: Any
+
         def __init__(self, name: str, element: int, shape: tuple[int, ...]) -> None:
             self.name, self.dtype, self.shape = name, data_type(element), shape
             self.range: tuple[float, float] | None = None
@@ -40,6 +43,9 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
                 return max > min
 
     class ILayer:
+        name: str
+        num_outputs: int
+
         def __init__(self, node: Any, number: int, tensors: dict[str, Any], quantised: set[str]) -> None:
             self.node = node
             self.reads_quantised = bool(quantised.intersection(node.input))

@@ -89,9 +89,12 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
             return EngineInspector(self._facts)
 
     class Runtime:
+        DLA_core = -1
+
         def __init__(self, logger: Any) -> None:
             self._logger = logger
-            self.DLA_core = -1
+            if world.cuda.no_device:
+                raise TypeError("pybind11::init(): factory function returned nullptr")
 
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
             facts = _head(serialized_engine)
