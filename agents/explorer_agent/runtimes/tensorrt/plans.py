@@ -34,7 +34,7 @@ def read(path: Path, bound_to: Mapping[str, Any]) -> tuple[dict[str, bytes], dic
     try:
         with zipfile.ZipFile(path) as file:
             facts = json.loads(file.read(_FACTS).decode("utf-8"))
-            _refuse_foreign(facts["bound_to"], bound_to)
+            _refuse_foreign(dict(facts["bound_to"]), bound_to)
             names = [name for name in file.namelist() if name.endswith(".plan")]
             return {name[: -len(".plan")]: file.read(name) for name in names}, facts
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
