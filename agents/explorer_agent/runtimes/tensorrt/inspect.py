@@ -67,7 +67,7 @@ class Placed:
 def placed(log: Iterable[Line], layers: Sequence[str]) -> Placed:
     """Which of the network's `layers`, in their order, run on the GPU and which on a DLA, by the build's log."""
     found, lines = Placed(), [text for _, text in log]
-    found.fallbacks = _fallbacks(lines, set(layers))
+    found.fallbacks = _fallbacks(lines, layers)
     found.without_scale = sorted({name for text in lines for name in _MISSING_SCALE.findall(text)})
     on_gpu = _named((match.group(1) for match in map(_ON_GPU.search, lines) if match), layers)
     on_dla = _named((match.group(1) for match in map(_ON_DLA.search, lines) if match), layers)
@@ -78,20 +78,22 @@ def placed(log: Iterable[Line], layers: Sequence[str]) -> Placed:
     return found
 
 
-def _fallbacks(lines: Sequence[str], layers: set[str]) -> dict[str, str]:
+def _fallbacks(lines: Sequence[str], layers: Sequence[str]) -> dict[str, str]:
     """The layers that were sent back to the GPU, each with the first reason that was given for it."""
     reasons: dict[str, str] = {}
     sent: dict[str, str] = {}
+    known = set(layers)
     for text in lines:
         reason = _REASON.match(text)
-        if reason and reason.group(1) in layers:
+        if reason and reason.group(1) in known:
             reasons.setdefault(reason.group(1), reason.group(2).strip())
         for words in _SENT_BACK:
             sent.update((name, why.strip()) for name, why in words.findall(text))
         back = _SENT_BACK_FOR.match(text)
         if back:
             sent[back.group(2) or back.group(3)] = back.group(1)
-    return {name: reasons.get(name, why) for name, why in sent.items()}
+    told = [(name, why) for names, why in sent.items() for name in sorted(_named([names], layers))]
+    return {name: reasons.get(name, why) for name, why in told}
 
 
 def _named(told: Iterable[str], layers: Sequence[str]) -> set[str]:
@@ -118,7 +120,7 @@ def layers(information: str) -> dict[str, Any]:
     may well write fp16. Empty counts when the engine does not tell its types.
     """
     try:
-        told = json.loads(information)["Layers"]
+        told = list(json.loads(information)["Layers"])
     except (ValueError, KeyError, TypeError):
         return {"layers": {}, "reformats": 0, "dla_blocks": 0}
     known = [layer for layer in told if isinstance(layer, dict)]
