@@ -4,6 +4,7 @@ api      what the TensorRT at hand can do        source, calibration   the ONNX 
 probe    is there a device; in its own process   build, timing         network, flags, plan; kernels' times
 units    placements                              inspect, failures     what came out, or why nothing did
 cuda     libcudart by ctypes                     plans, run            the engine's file; running it
+trtexec  NVIDIA's own runner, as a cross-check
 """
 
 from __future__ import annotations
