@@ -171,3 +171,9 @@ def test_a_board_without_a_device_says_so_in_its_hello(error: str, words: str, b
     found = said(board("8.5", CUDART_ERROR=error))
     assert not found["available"]
     assert words in found["why_not"]
+
+
+def test_a_board_without_a_libcudart_says_where_it_looked(board: Board, tmp_path: Path) -> None:
+    found = said(board("8.5", LD_LIBRARY_PATH=str(tmp_path)))
+    assert not found["available"]
+    assert "libcudart" in found["why_not"] or "CUDA error" in found["why_not"], found["why_not"]

@@ -1,4 +1,6 @@
-"""CUDA's calls, their errors in words, and that everything is given back: on a library within this process."""
+"""CUDA's calls, their errors in words, and that everything is given back: on a library within this process, on a real
+shared one, and on a real device where there is one.
+"""
 
 from __future__ import annotations
 
@@ -166,3 +168,45 @@ def test_one_that_sees_no_device_is_the_last_resort(shared: str, monkeypatch: py
 def test_every_function_of_the_shared_library_is_one_that_is_called(shared: str) -> None:
     library = ctypes.CDLL(shared)
     assert all(hasattr(library, name) for name in cuda.SIGNATURES)
+
+
+@pytest.fixture(scope="module")
+def real() -> Cuda:
+    try:
+        found = Cuda()
+        found.use()
+    except (OSError, CudaError) as why_not:
+        pytest.skip(f"no CUDA device on this machine: {why_not}")
+    return found
+
+
+def test_a_real_device_says_what_it_is(real: Cuda) -> None:
+    assert real.devices() >= 1
+    assert 50 <= real.compute_capability() < 200
+    assert int(real.version().partition(".")[0]) >= 10
+
+
+def test_a_real_device_copies_captures_and_keeps_time(real: Cuda) -> None:
+    size = 64 << 20
+    stream, begin, end = Stream(real), Event(real), Event(real)
+    there, device, back = Pinned(real, size), Device(real, size), Pinned(real, size)
+
+    def both() -> None:
+        stream.to_device(device, there)
+        stream.to_host(back, device)
+
+    graph = stream.captured(both)
+    there.view[:4] = b"real"
+    begin.record(stream)
+    graph.launch(stream)
+    end.record(stream)
+    end.wait()
+    assert bytes(back.view[:4]) == b"real"
+    assert end.ms_since(begin) > 0.1, "128 MB take their time on any bus"
+
+
+def test_a_real_device_that_is_full_says_so_and_goes_on(real: Cuda) -> None:
+    with pytest.raises(CudaError) as full:
+        Device(real, 1 << 50)
+    assert full.value.number == cuda.MEMORY
+    Device(real, 1)
