@@ -2,7 +2,8 @@
 None, and the reason is only in its log.
 
     infeasible    a fact about this network on this board: the same again would end the same
-    failed        the board's doing, or unclear: memory that others hold, a device in disorder, no reason at all
+    failed        the board's doing, or unclear: memory that others hold, a device in disorder, an engine of another
+                  board (a fact about that file, not about the network), no reason at all
 
 Sources of the words, as users report them on github.com: NVIDIA/TensorRT issues 1766, 1917 (no implementation), 2041,
 2176, 2195 (plans from elsewhere), 2318, 3438 (DLA); onnx/onnx-tensorrt 758 (memory that shows as no implementation);
@@ -72,7 +73,7 @@ _REASONS = [
         _NO_IMPLEMENTATION,
     ),
     (
-        INFEASIBLE,
+        FAILED,
         "an engine from elsewhere",
         "build it on this board",
         re.compile(
@@ -87,7 +88,9 @@ _REASONS = [
         "a network that TensorRT does not accept",
         "the log names the layer",
         re.compile(
-            r"unsupported|not supported|Error Code [34]\b|network (?:must|has)|shape.*mismatch|invalid", re.IGNORECASE
+            r"unsupported|not supported|Error Code [34]\b|network (?:must|has)|shape.*mismatch"
+            r"|invalid (?:network|node|layer|weights?|shape|dimension|input|output|axis|axes|attribute)",
+            re.IGNORECASE,
         ),
     ),
 ]

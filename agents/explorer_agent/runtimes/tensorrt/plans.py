@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Mapping
 
-from explorer_agent.messages import FAILED, INFEASIBLE, AgentError
+from explorer_agent.messages import FAILED, AgentError
 
 _FACTS = "engine.json"
 
@@ -28,7 +28,7 @@ def read(path: Path, bound_to: Mapping[str, Any]) -> tuple[dict[str, bytes], dic
     """The plans and facts of an engine that was built here.
 
     Raises:
-        AgentError: failed: the file is something else; infeasible: it was built elsewhere.
+        AgentError: failed: the file is something else, or was built elsewhere.
         OSError: there is no such file.
     """
     try:
@@ -45,4 +45,4 @@ def _refuse_foreign(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     differing = [f"{name} {theirs.get(name)!r}, here {ours[name]!r}" for name in ours if theirs.get(name) != ours[name]]
     if differing:
         text = "the engine was built elsewhere: " + ", ".join(differing)
-        raise AgentError(INFEASIBLE, text, hint="build it on this board, or on one that is equal in all of that")
+        raise AgentError(FAILED, text, hint="build it on this board, or on one that is equal in all of that")

@@ -113,6 +113,14 @@ def test_it_builds_measures_and_infers(face: str, board: Board, tmp_path: Path) 
         np.testing.assert_allclose(found["embedding"], session.run(None, {"input": samples(10)})[0], atol=1e-5)
 
 
+def test_the_gpu_is_meant_when_no_unit_is_named(board: Board, tmp_path: Path) -> None:
+    talk = board("8.5")
+    source = talk.put(convolutional(tmp_path / "net").read_bytes())
+    made = talk.ask("build", source=source, deployment={"runtime": "tensorrt", "batch": 2})[0]
+    assert made["type"] == "build", made
+    assert list(made["parts"]) == ["gpu"]
+
+
 def test_the_gpu_and_both_dlas_run_together(board: Board, tmp_path: Path) -> None:
     talk = board("10.3")
     asked = {"precision": "fp16", "placement": "gpu+dla", "streams": 3}

@@ -56,12 +56,12 @@ CASES = [
     ),
     (
         [(ERROR, "Serialization assertion stdVersionRead == serializationVersion failed. Version tag does not match.")],
-        "infeasible",
+        "failed",
         "an engine from elsewhere",
     ),
     (
         [(ERROR, "The engine plan file is generated on an incompatible device, expecting compute 8.7 got compute 7.2")],
-        "infeasible",
+        "failed",
         "an engine from elsewhere",
     ),
     (
@@ -91,6 +91,7 @@ def test_every_kind_of_reason_has_a_case() -> None:
         ([(INFO, "all is well")], "TensorRT gave no reason"),
         ([(ERROR, "something quite new")], "TensorRT built nothing: something quite new"),
         ([(WARNING, "odd"), (WARNING, "odder")], "odd; odder"),
+        ([(ERROR, "Error Code 1: Cask (invalid argument)")], "Cask (invalid argument)"),
     ],
 )
 def test_a_log_without_a_known_reason_is_unclear_and_told(log: failures.Log, words: str) -> None:

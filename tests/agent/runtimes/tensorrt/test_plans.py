@@ -30,7 +30,7 @@ def test_plans_come_back_by_their_unit(tmp_path: Path) -> None:
 def test_one_from_elsewhere_is_refused_with_both_sides(name: str, value: object, tmp_path: Path) -> None:
     with pytest.raises(AgentError, match=f"built elsewhere: {name} {HERE[name]!r}, here {value!r}") as refused:
         plans.read(written(tmp_path), {**HERE, name: value})
-    assert (refused.value.kind, "build it on this board" in refused.value.hint) == ("infeasible", True)
+    assert (refused.value.kind, "build it on this board" in refused.value.hint) == ("failed", True)
 
 
 def test_one_that_does_not_say_where_it_was_built_is_refused(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_plan_of_another_version_is_refused_by_tensorrt_itself(board: Boards) 
     newer = board("10.3")
     with pytest.raises(AgentError, match="TensorRT cannot load the engine on gpu: an engine from elsewhere") as refused:
         run.Plan(newer.module, plan, Unit(GPU))
-    assert refused.value.kind == "infeasible"
+    assert refused.value.kind == "failed"
 
 
 def test_types_and_shapes_that_are_not_carried_are_refused(board: Boards) -> None:
