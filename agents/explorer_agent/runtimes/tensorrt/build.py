@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from explorer_agent import board
 from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
@@ -64,30 +64,28 @@ def refuse(task: Task) -> None:
     Raises:
         AgentError: infeasible, with the reason.
     """
-    precision, version = task.deployment.precision, task.api.version
-    calibrated, explicit = source.CALIBRATION in task.notes, task.quantised
     found = units.units(task.deployment.placement, task.hardware["dla_cores"])
     units.require_a_stream_each(found, task.deployment.streams)
+    for reason in _objections(task, task.deployment.precision, task.api.version):
+        raise AgentError(INFEASIBLE, reason)
+
+
+def _objections(task: Task, precision: str, version: str) -> Iterator[str]:
+    by_ranges = task.api.dynamic_ranges and not task.strongly_typed
+    calibrated = source.CALIBRATION in task.notes and by_ranges
     if task.on_dla and precision not in DLA_PRECISIONS:
-        raise AgentError(INFEASIBLE, f"a DLA computes in fp16 and int8, not in {precision}")
+        yield f"a DLA computes in fp16 and int8, not in {precision}"
     if task.strongly_typed and not task.api.strongly_typed:
-        raise AgentError(INFEASIBLE, f"the network is to be strongly typed, which TensorRT {version} cannot")
-    if (
-        precision == "int8"
-        and not explicit
-        and not (calibrated and task.api.dynamic_ranges and not task.strongly_typed)
-    ):
+        yield f"the network is to be strongly typed, which TensorRT {version} cannot"
+    if precision == "int8" and not task.quantised and not calibrated:
         words = "neither QuantizeLinear nor a calibration" if task.api.dynamic_ranges else "no QuantizeLinear"
-        raise AgentError(INFEASIBLE, f"int8 asked for, but the network holds {words}")
-    if precision == "int8" and explicit and task.on_dla and task.api.dynamic_ranges:
-        text = (
-            f"a DLA of TensorRT {version} takes no QuantizeLinear: int8 there needs a calibration and a float network"
-        )
-        raise AgentError(INFEASIBLE, text)
-    if precision == "fp8" and not explicit:
-        raise AgentError(INFEASIBLE, "fp8 asked for, but the network holds no QuantizeLinear")
-    if explicit and precision not in ("int8", "fp8", "best"):
-        raise AgentError(INFEASIBLE, f"{precision} asked for, but the network is quantised")
+        yield f"int8 asked for, but the network holds {words}"
+    if precision == "int8" and task.quantised and task.on_dla and task.api.dynamic_ranges:
+        yield f"a DLA of TensorRT {version} takes no QuantizeLinear: int8 there needs a calibration and a float network"
+    if precision == "fp8" and not task.quantised:
+        yield "fp8 asked for, but the network holds no QuantizeLinear"
+    if task.quantised and precision not in ("int8", "fp8", "best"):
+        yield f"{precision} asked for, but the network is quantised"
 
 
 def build(task: Task, out: Path, *, bound_to: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Networks beside the shared ones: what a DLA takes whole, not at all, or in half precision of its own."""
+"""Networks beside the shared ones: what a DLA takes whole or not at all, in half precision, or with a calibration."""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,18 @@ from onnx import TensorProto, helper, numpy_helper
 from explorer_agent.runtimes.tensorrt import source
 
 from ...networks import convolutional
-from .test_calibration import cache_for
+
+HEADER = "TRT-8502-EntropyCalibration2"
+
+
+def line(name: str, scale: float) -> str:
+    return f"{name}: {struct.pack('>f', scale).hex()}"
+
+
+def cache_for(model: onnx.ModelProto, scale: float = 0.5) -> str:
+    """A cache with a scale for the inputs and for whatever a node gives."""
+    names = [each.name for each in model.graph.input] + [name for node in model.graph.node for name in node.output]
+    return "\n".join([HEADER, *(line(name, scale) for name in names)])
 
 
 def _saved(path: Path, model: onnx.ModelProto, **notes: str) -> Path:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 
 from explorer_agent.messages import AgentError
@@ -15,18 +13,7 @@ from explorer_agent.runtimes.tensorrt import calibration
 
 from ...networks import convolutional
 from .conftest import Boards
-
-HEADER = "TRT-8502-EntropyCalibration2"
-
-
-def line(name: str, scale: float) -> str:
-    return f"{name}: {struct.pack('>f', scale).hex()}"
-
-
-def cache_for(model: onnx.ModelProto, scale: float = 0.5) -> str:
-    """A cache with a scale for the inputs and for whatever a node gives."""
-    names = [each.name for each in model.graph.input] + [name for node in model.graph.node for name in node.output]
-    return "\n".join([HEADER, *(line(name, scale) for name in names)])
+from .networks import HEADER, line
 
 
 def test_scales_are_floats_in_hexadecimal_and_names_may_hold_colons() -> None:

@@ -14,12 +14,12 @@ from onnx import TensorProto, helper
 
 from explorer_agent.messages import AgentError
 from explorer_agent.runtimes import arrays
-from explorer_agent.runtimes.tensorrt import api, build, run, source
+from explorer_agent.runtimes.tensorrt import api, build, run
 
 from ....networks import convolutional, quantised, samples
 from .. import faces
 from ..conftest import Board, Boards
-from ..test_calibration import cache_for
+from ..networks import calibrated
 from . import recording
 from .used import USED
 
@@ -70,14 +70,6 @@ def unreadable(path: Path) -> Path:
     graph = helper.make_graph([node], "g", ports[:1], ports[1:])
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("nowhere", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
-    return path
-
-
-def calibrated(path: Path) -> Path:
-    """A network of which every tensor has a scale."""
-    model = onnx.load(convolutional(path))
-    helper.set_model_props(model, {source.CALIBRATION: cache_for(model)})
-    onnx.save(model, path)
     return path
 
 
