@@ -101,11 +101,13 @@ class Cuda:
         """Take a library.
 
         Raises:
-            OSError: there is none.
+            OSError: there is none, or only one that is too old.
         """
         self._library = library() if loaded is None else loaded
         for name, arguments in SIGNATURES.items():
-            function = getattr(self._library, name)
+            function = getattr(self._library, name, None)
+            if function is None:
+                raise OSError(f"this libcudart has no {name}: CUDA 11.4 (JetPack 5) is the oldest that serves")
             function.argtypes, function.restype = arguments, c_int
         self._library.cudaGetErrorString.argtypes = (c_int,)
         self._library.cudaGetErrorString.restype = c_char_p

@@ -125,6 +125,12 @@ def test_a_machine_without_cuda_says_where_it_looked() -> None:
         cuda.library(lambda: iter(["libno-such-cudart.so"]))
 
 
+def test_a_libcudart_that_is_too_old_is_told(fake: FakeCudart) -> None:
+    del fake.cudaGraphInstantiateWithFlags  # type: ignore[attr-defined]
+    with pytest.raises(OSError, match="has no cudaGraphInstantiateWithFlags: CUDA 11.4 .JetPack 5. is the oldest"):
+        Cuda(fake)
+
+
 def test_libraries_are_looked_for_beside_pythons_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "nvidia" / "cuda_runtime" / "lib"
     folder.mkdir(parents=True)

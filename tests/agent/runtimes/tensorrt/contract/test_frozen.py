@@ -1,12 +1,13 @@
 """The runtime's names against those of TensorRT 10 and 11, frozen from the sources of the public bindings.
 
 No importable wheel of these versions is to be had without NVIDIA's own index, so their names were read once: each file
-says from which source, and at which commit.
+says from which source, of which version and, where it is known, at which commit.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def test_every_class_says_where_it_was_read(path: Path) -> None:
     holds = [name for origin in frozen["origin"] for name in origin["holds"]]
     assert set(holds) == {*frozen["names"], *frozen["values"]}
     assert all(origin["file"].endswith(".cpp") and origin["version"] for origin in frozen["origin"])
+    builder = next(origin for origin in frozen["origin"] if "Builder" in origin["holds"])
+    assert re.fullmatch("[0-9a-f]{40}", builder["commit"])
 
 
 @MAJORS
