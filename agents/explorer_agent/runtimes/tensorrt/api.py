@@ -48,7 +48,7 @@ class Api:
             strongly_typed=not weakly or hasattr(creation, "STRONGLY_TYPED"),
             strongly_typed_by_flag=weakly and hasattr(creation, "STRONGLY_TYPED"),
             explicit_batch=hasattr(creation, "EXPLICIT_BATCH"),
-            dynamic_ranges=hasattr(trt.ITensor, "set_dynamic_range"),
+            dynamic_ranges=weakly and hasattr(trt.ITensor, "set_dynamic_range"),
         )
 
     def why_not(self) -> str:
