@@ -165,6 +165,7 @@ class _Builder:
             str(tensor.dtype).rpartition(".")[2]
             for layer in map(self._network.get_layer, range(self._network.num_layers))
             for tensor in map(layer.get_output, range(layer.num_outputs))
+            if tensor is not None
         )
         if not types[wanted] or (wanted == "FLOAT" and types["HALF"] + types["BF16"]):
             text = "{} asked for, but the network holds {}, and TensorRT {} takes its types as they are"

@@ -77,6 +77,6 @@ def _tensors(trt: Any, network: Any) -> Iterator[Any]:
     for number in range(network.num_layers):
         layer = network.get_layer(number)
         for place in range(layer.num_outputs):
-            tensor = layer.get_output(place)
-            if tensor.dtype in (trt.DataType.FLOAT, trt.DataType.HALF):
+            tensor = layer.get_output(place)  # None for one that the network left out
+            if tensor is not None and tensor.dtype in (trt.DataType.FLOAT, trt.DataType.HALF):
                 yield tensor

@@ -53,6 +53,15 @@ def for_a_dla(path: Path) -> Path:
     return _saved(path, _model(nodes, [1, 8, 8], [_weight("w", 1, 1, 3, 3)], TensorProto.FLOAT))
 
 
+def with_an_output_left_out(path: Path) -> Path:
+    """Of what its second layer could give, one is not wanted."""
+    nodes = [
+        helper.make_node("Conv", ["input", "w"], ["a"], name="conv", pads=[1] * 4),
+        helper.make_node("MaxPool", ["a"], ["output", ""], name="pool", kernel_shape=[1, 1]),
+    ]
+    return _saved(path, _model(nodes, [1, 8, 8], [_weight("w", 1, 1, 3, 3)], TensorProto.FLOAT))
+
+
 def for_no_dla(path: Path) -> Path:
     """A convolution along three axes, as in a 3D-CNN."""
     nodes = [helper.make_node("Conv", ["input", "w"], ["output"], name="conv3d", pads=[1] * 6)]

@@ -15,7 +15,7 @@ from ...networks import convolutional, quantised
 from . import faces
 from .conftest import Board, Boards
 from .faces.world import FAULTS
-from .networks import calibrated, for_a_dla, for_no_dla, half, strongly_typed
+from .networks import calibrated, for_a_dla, for_no_dla, half, strongly_typed, with_an_output_left_out
 
 
 def dense(folder: Path) -> Path:
@@ -199,6 +199,11 @@ def test_a_strongly_typed_network_runs_in_its_own_types(version: str, board: Boa
     network, config = told(there)
     assert not config.flags & {"FP16", "TF32"}
     assert bool(network.flags) is (version == "10.3"), "in 11 there is nothing to ask for"
+
+
+def test_an_output_left_out_is_of_no_type(board: Boards, tmp_path: Path) -> None:
+    made = board("11").build(with_an_output_left_out(tmp_path / "net"))
+    assert made["layers"] == {"fp32": 1}
 
 
 def test_a_parse_error_is_a_fact_about_the_network(board: Boards, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from explorer_agent.runtimes.tensorrt import calibration
 
 from ...networks import convolutional
 from .conftest import Boards
-from .networks import HEADER, line
+from .networks import HEADER, line, with_an_output_left_out
 
 
 def test_scales_are_floats_in_hexadecimal_and_names_may_hold_colons() -> None:
@@ -51,6 +51,13 @@ def test_a_range_is_127_steps_and_who_has_none_is_told(version: str, board: Boar
     assert network.get_input(0).range == (-1.27, 1.27)
     assert network.get_layer(0).get_output(0).range == (-63.5, 63.5)
     assert lacking == ["b", "c", "d", "features", "embedding"]
+
+
+def test_an_output_that_the_network_left_out_needs_no_scale(board: Boards, tmp_path: Path) -> None:
+    trt = board().module
+    network = parsed(trt, with_an_output_left_out(tmp_path / "net"))
+    assert network.get_layer(1).get_output(1) is None
+    assert calibration.apply(trt, network, {"input": 1.0}) == ["a", "output"]
 
 
 def test_the_calibration_of_another_network_is_refused(board: Boards, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
             self.kind = KINDS[node.op_type]
             self.name = node.name or f"(Unnamed Layer* {number}) [{node.op_type}]"
             self.num_outputs = len(node.output)
-            self._outputs = [tensors[name] for name in node.output]
+            self._outputs = [tensors.get(name) for name in node.output]
 
         def get_output(self, index: int) -> Any:
             return self._outputs[index]
