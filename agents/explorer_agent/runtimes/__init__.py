@@ -13,6 +13,7 @@ from typing import Any, Callable, Protocol
 from explorer_agent.messages import Deployment
 from explorer_agent.runtimes.onnxruntime import OnnxRuntime
 from explorer_agent.runtimes.openvino import OpenVino
+from explorer_agent.runtimes.tensorrt import TensorRt
 
 
 class Engine(Protocol):
@@ -49,7 +50,7 @@ class Runtime(Protocol):
         """Load what `build` wrote."""
 
 
-RUNTIMES: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "openvino": OpenVino()}
+RUNTIMES: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "openvino": OpenVino(), "tensorrt": TensorRt()}
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What the runtime uses of TensorRT, and the modules that must have it."""

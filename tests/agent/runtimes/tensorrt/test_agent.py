@@ -1,0 +1,187 @@
+"""The real agent with a face of TensorRT: its probe loads a libcudart by name, its jobs build, measure and infer."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from explorer_agent.runtimes import arrays
+from explorer_agent.wire import Message
+
+from ...networks import convolutional, quantised, samples
+from ...talk import Talk
+from . import faces
+from .faces.compiled import compiled
+
+onnxruntime = pytest.importorskip("onnxruntime")
+QUICK = {"warmup_s": 0.02, "window_s": 0.02, "budget_s": 0.2, "windows_min": 3, "relative_interval": 0.5, "idle_s": 0.0}
+# What ``import tensorrt`` finds in the agent's file; the environment says which board it is on.
+MODULE = """
+import os, sys
+import faces
+from faces.compiled import CompiledCudart
+sys.modules[__name__] = faces.face(os.environ["FACE"], faces.World(cuda=CompiledCudart()))
+"""
+Board = Callable[..., Talk]
+
+
+@pytest.fixture(scope="module")
+def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cuda")
+    if why_not := compiled(folder):
+        pytest.skip(why_not)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_face(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent's own file, and in it a module `tensorrt`."""
+    made = tmp_path_factory.mktemp("agent") / "agent.pyz"
+    made.write_bytes(bundle.read_bytes())
+    with zipfile.ZipFile(made, "a") as archive:
+        archive.writestr("tensorrt/__init__.py", MODULE)
+        for file in sorted(Path(faces.__file__).parent.glob("*.py")):
+            archive.write(file, f"faces/{file.name}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def board(with_face: Path, cudart: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """The agent of a board, with its hello as `talk.notes[0]`; the same one for tests that ask for the same board."""
+    talks: dict[str, Talk] = {}
+
+    def of(face: str = "8.5", **environment: str) -> Talk:
+        board = f"{face} {environment}"
+        if board not in talks:
+            home = tmp_path_factory.mktemp("home")
+            where = {"LD_LIBRARY_PATH": str(cudart), "XDG_CACHE_HOME": str(home / "cache"), "FACE": face}
+            words = ("--runtime", "tensorrt")
+            talk = Talk(sys.executable, with_face, home, *words, environment={**os.environ, **where, **environment})
+            talks[board] = talk
+            talk.notes.append(talk.hear()[0])
+        return talks[board]
+
+    yield of
+    for talk in talks.values():
+        talk.close()
+
+
+def said(talk: Talk) -> Any:
+    return talk.notes[0]["capabilities"]["runtimes"]["tensorrt"]
+
+
+def deployment(**axes: Any) -> dict[str, Any]:
+    return {"runtime": "tensorrt", "placement": "gpu", "batch": 4, **axes}
+
+
+def built(talk: Talk, source: Path, **axes: Any) -> Message:
+    return talk.ask("build", source=talk.put(source.read_bytes()), deployment=deployment(**axes))[0]
+
+
+def faulty(path: Path, fault: str) -> Path:
+    """A network that makes the face's builder fail like that."""
+    model = onnx.load(convolutional(path))
+    onnx.helper.set_model_props(model, {faces.FAULT: fault})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("face", faces.VERSIONS)
+def test_it_builds_measures_and_infers(face: str, board: Board, tmp_path: Path) -> None:
+    talk, source = board(face), convolutional(tmp_path / "net")
+    assert (said(talk)["available"], said(talk)["sm"], said(talk)["dla_cores"]) == (True, 87, 2), said(talk)
+    made = built(talk, source)
+    assert made["type"] == "build", made
+    assert made["layers"] == {"fp32": 3}
+    measured, body = talk.ask("measure", engine=made["engine"], deployment=deployment(), plan=QUICK)
+    assert measured["type"] == "measure", measured
+    assert body
+    inputs = talk.put(arrays.pack({"input": samples(10)}))
+    told, outputs = talk.ask("infer", engine=made["engine"], inputs=inputs, deployment=deployment())
+    assert told["type"] == "infer", told
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    with np.load(io.BytesIO(outputs)) as found:
+        np.testing.assert_allclose(found["embedding"], session.run(None, {"input": samples(10)})[0], atol=1e-5)
+
+
+def test_the_gpu_is_meant_when_no_unit_is_named(board: Board, tmp_path: Path) -> None:
+    talk = board("8.5")
+    source = talk.put(convolutional(tmp_path / "net").read_bytes())
+    made = talk.ask("build", source=source, deployment={"runtime": "tensorrt", "batch": 2})[0]
+    assert made["type"] == "build", made
+    assert list(made["parts"]) == ["gpu"]
+
+
+def test_the_gpu_and_both_dlas_run_together(board: Board, tmp_path: Path) -> None:
+    talk = board("10.3")
+    asked = {"precision": "fp16", "placement": "gpu+dla", "streams": 3}
+    made = built(talk, convolutional(tmp_path / "net"), **asked)
+    assert made["type"] == "build", made
+    assert set(made["parts"]) == {"gpu", "dla"}
+    assert made["parts"]["dla"]["placed"]["dla"] == 3
+    assert {each["layer"] for each in made["parts"]["dla"]["fallbacks"]}
+    measured, _ = talk.ask("measure", engine=made["engine"], deployment=deployment(**asked), plan=QUICK)
+    assert measured["type"] == "measure", measured
+
+
+def test_a_network_with_its_own_types_is_int8_in_11(board: Board, tmp_path: Path) -> None:
+    source = quantised(convolutional(tmp_path / "net"), tmp_path / "int8")
+    made = built(board("11"), source, precision="int8")
+    assert made["type"] == "build", made
+    assert made["strongly_typed"]
+    assert made["layers"]["int8"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        ("memory", "failed", "out of memory"),
+        ("workspace", "failed", "out of memory"),
+        ("implementation", "infeasible", "without any implementation"),
+        ("loadables", "infeasible", "too many pieces for a DLA"),
+        ("device", "failed", "the device failed"),
+        ("silence", "failed", "TensorRT gave no reason"),
+    ],
+)
+def test_a_builder_that_gives_nothing_says_why(fault: str, kind: str, words: str, board: Board, tmp_path: Path) -> None:
+    reply = built(board("8.5"), faulty(tmp_path / "net", fault))
+    assert (reply["type"], reply["kind"]) == ("error", kind), reply
+    assert words in reply["text"]
+
+
+def test_where_no_graph_can_be_captured_it_runs_call_by_call_and_says_so(board: Board, tmp_path: Path) -> None:
+    talk = board("11", CUDART_SPOILT="1")
+    made = built(talk, convolutional(tmp_path / "net"))
+    measured, _ = talk.ask("measure", engine=made["engine"], deployment=deployment(), plan=QUICK)
+    assert measured["type"] == "measure", measured
+    assert "no CUDA graph on gpu: cudaStreamEndCapture: CUDA error 901" in measured["log_tail"]
+
+
+def test_a_device_without_room_fails_in_words(board: Board, tmp_path: Path) -> None:
+    talk = board("8.5", CUDART_ROOM="1000")
+    made = built(talk, convolutional(tmp_path / "net"))
+    reply, _ = talk.ask("measure", engine=made["engine"], deployment=deployment(), plan=QUICK)
+    assert (reply["type"], reply["kind"]) == ("error", "failed"), reply
+    assert "out of memory: cudaMalloc: CUDA error 2" in reply["text"]
+
+
+@pytest.mark.parametrize(("error", "words"), [("35", "no NVIDIA driver, or one older"), ("100", "CUDA sees no device")])
+def test_a_board_without_a_device_says_so_in_its_hello(error: str, words: str, board: Board) -> None:
+    found = said(board("8.5", CUDART_ERROR=error))
+    assert not found["available"]
+    assert words in found["why_not"]
+
+
+def test_a_board_without_a_libcudart_says_where_it_looked(board: Board, tmp_path: Path) -> None:
+    found = said(board("8.5", LD_LIBRARY_PATH=str(tmp_path)))
+    assert not found["available"]
+    assert "libcudart" in found["why_not"] or "CUDA error" in found["why_not"], found["why_not"]
