@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--root", help=unsaid)  # another board's, in tests
     _options_of_serve(serve)
     given = parser.parse_args(arguments)
+    if given.command == "serve" and not given.simulate and (given.fault or given.seed):
+        parser.error("--seed and --fault are of a virtual board: name it with --simulate")
+    if given.command == "serve" and given.simulate:
+        return _simulate(given)
     if given.root:
         os.environ["EXPLORER_AGENT_ROOT"] = given.root  # before anything reads it, the jobs' processes too
     return _serve(given) if given.command == "serve" else _restore(given)
@@ -45,7 +49,27 @@ def _options_of_serve(serve: argparse.ArgumentParser) -> None:
         "--room-gb", type=float, default=0.0, metavar="GB", help="the most that is kept; 0: 10, or half of what is free"
     )
     say("--clocks", choices=["leave", "lock"], default="leave", help="whether clocks are locked while measuring")
+    say(
+        "--simulate", default="", metavar="BOARD", help="serve a virtual Jetson (agx-orin-64, nano …): all is simulated"
+    )
+    say("--seed", type=int, default=0, metavar="N", help="of the virtual board's noise")
+    say(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="what is wrong with the virtual board, such as fan=0.3; may be repeated",
+    )
     say("--reboot", choices=["never", "allow"], default="never", help="whether a power mode may restart the board")
+
+
+def _simulate(given: argparse.Namespace) -> int:
+    """Serve the virtual board, whose files lie below the home."""
+    try:
+        from explorer_agent.virtual import command
+    except ModuleNotFoundError:
+        sys.exit("this agent's file holds no virtual boards: it was made for a real one")
+    return command.serve(given, _serve)
 
 
 def _serve(given: argparse.Namespace) -> int:

@@ -32,11 +32,19 @@ def describe(root: Path = sysfs.ROOT) -> dict[str, Any]:
         "memory_mb": memory_mb(root).get("MemTotal", 0),
         **nvidia,
         **({"power_modes_sha256": modes.sha256} if modes else {}),
+        **simulated(root),
+        **sysfs.imitation(root).get("machine", {}),
     }
     bound_to = [facts["machine"], facts["cpu"], facts["cores"], cpu_flags(root), *([nvidia] if nvidia else [])]
     return dict(
         facts, fingerprint=hashlib.sha256(json.dumps(bound_to, sort_keys=True).encode("utf-8")).hexdigest()[:16]
     )
+
+
+def simulated(root: Path = sysfs.ROOT) -> dict[str, str]:
+    """{"simulated": the board's name} of a virtual one; nothing of a real one."""
+    name = sysfs.imitation(root).get("simulated")
+    return {"simulated": str(name)} if name else {}
 
 
 def state(root: Path = sysfs.ROOT) -> dict[str, Any]:

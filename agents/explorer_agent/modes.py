@@ -229,9 +229,8 @@ def _uptime_s() -> float:
 
 
 def _settle_s(root: Path) -> float:
-    """SETTLE_S; an imitation of a board, which has nothing to settle, may say otherwise in its facts."""
-    facts = json.loads(sysfs.text(root / "imitation.json") or "{}") if root != Path("/") else {}
-    return float(facts.get("settle_s", SETTLE_S))
+    """SETTLE_S; an imitation of a board, which has nothing to settle, may say otherwise."""
+    return float(sysfs.imitation(root).get("settle_s", SETTLE_S))
 
 
 def _pause(seconds: float, stop: Stop) -> None:

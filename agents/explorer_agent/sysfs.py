@@ -7,12 +7,24 @@ and programs, read once when the agent starts.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 ROOT = Path(os.environ.get("EXPLORER_AGENT_ROOT") or "/").absolute()
 CHUNK = 1 << 16
+IMITATION = "imitation.json"
+
+
+def imitation(root: Path = ROOT) -> dict[str, Any]:
+    """What the folder of a board that is only imitated says of itself; nothing on a real one.
+
+    "simulated": the name of the virtual board that all numbers come from; "machine": what else of `board.describe` is
+    the board's and not this machine's; "settle_s": how long it takes to reach a power mode.
+    """
+    found = json.loads(text(root / IMITATION) or "{}") if root != Path("/") else {}
+    return found if isinstance(found, dict) else {}
 
 
 def text(path: Path) -> str | None:

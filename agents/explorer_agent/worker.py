@@ -11,7 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Tuple
 
-from explorer_agent import disk, meters
+from explorer_agent import board, disk, meters
+from explorer_agent.measuring.bench import Bench
 from explorer_agent.measuring.measure import Entrant, measure
 from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
 from explorer_agent.runtimes import RUNTIMES
@@ -38,7 +39,12 @@ def run(command: dict[str, Any], pipe: BinaryIO) -> None:
         text = f"{type(error).__name__}: {error}"
         writer.write(AgentError(FAILED, text[:2000], trace=traceback.format_exc()).to_wire())
     else:
-        writer.write(dict(message, type="done"), body)
+        writer.write(dict(message, type="done", **_marks()), body)
+
+
+def _marks() -> dict[str, Any]:
+    """What every result of a virtual board bears, whichever runtime it comes from."""
+    return {"simulated": True} if board.simulated() else {}
 
 
 def build(command: dict[str, Any], _: Writer) -> Outcome:
@@ -55,9 +61,10 @@ def measure_engine(command: dict[str, Any], writer: Writer) -> Outcome:
     """
     entrants = _entrants(command)
     choice = meters.choose(command["meter"], entrants[0].deployment.placement)
+    bench = getattr(RUNTIMES[entrants[0].deployment.runtime], "bench", Bench)()  # a runtime may bring its own
     plan, clocks = decode(Plan, command["plan"]), str(command.get("clocks", "leave"))
     try:
-        header, series = measure(entrants, plan, choice.meter, tell=_teller(writer), clocks=clocks)
+        header, series = measure(entrants, plan, choice.meter, tell=_teller(writer), clocks=clocks, bench=bench)
         header["meter"] = choice.facts()
     finally:
         getattr(choice.meter, "close", bool)()

@@ -25,6 +25,7 @@ from explorer_agent import wire
 
 _MAIN = b"import sys\nfrom explorer_agent.__main__ import main\nsys.exit(main())\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+VIRTUAL = "virtual"  # the agent's folder of boards that nobody needs to own
 _UNIX, _MODE = 3, 0o100644 << 16
 
 
@@ -33,10 +34,12 @@ def agent_folder() -> Path:
     return Path(wire.__file__).parent
 
 
-def bundle_bytes(folder: Path | None = None, *, brought: Brought = NOTHING) -> bytes:
-    """The agent's sources as a zip, and the user's modules beside them."""
+def bundle_bytes(folder: Path | None = None, *, brought: Brought = NOTHING, virtual: bool = False) -> bytes:
+    """The agent's sources as a zip, and the user's modules beside them; with the `virtual` boards only for who asks:
+    no board that is real holds a line that makes up numbers.
+    """
     folder = folder or agent_folder()
-    files = {"__main__.py": _MAIN, **_sources(folder), **brought.files}
+    files = {"__main__.py": _MAIN, **_sources(folder, virtual=virtual), **brought.files}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(files):
@@ -65,9 +68,9 @@ def write_bundle(output: Path, *, plugins: Sequence[str] = ()) -> str:
     )
 
 
-def make_bundle(cache: Path, *, brought: Brought = NOTHING) -> tuple[Path, str]:
+def make_bundle(cache: Path, *, brought: Brought = NOTHING, virtual: bool = False) -> tuple[Path, str]:
     """Write the agent's file below `cache` unless it is there already; its path and sha256."""
-    data = bundle_bytes(brought=brought)
+    data = bundle_bytes(brought=brought, virtual=virtual)
     sha256 = hashlib.sha256(data).hexdigest()
     path = cache / "agents" / f"explorer-agent-{sha256[:16]}.pyz"
     if path.is_symlink() or not path.exists() or path.read_bytes() != data:
@@ -78,8 +81,10 @@ def make_bundle(cache: Path, *, brought: Brought = NOTHING) -> tuple[Path, str]:
     return path, sha256
 
 
-def _sources(folder: Path) -> Mapping[str, bytes]:
+def _sources(folder: Path, *, virtual: bool) -> Mapping[str, bytes]:
     found = {path: path.relative_to(folder) for path in folder.rglob("*.py")}
+    if not virtual:
+        found = {path: below for path, below in found.items() if below.parts[0] != VIRTUAL}
     return {
         f"explorer_agent/{below.as_posix()}": lean(path.read_text(encoding="utf-8")).encode("utf-8")
         for path, below in found.items()

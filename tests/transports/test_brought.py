@@ -166,6 +166,15 @@ def test_one_byte_makes_another_sha256(folder: Path) -> None:
 
 def test_our_own_code_stays_small() -> None:
     assert len(bundle_bytes()) <= 200_000
+    assert len(bundle_bytes(virtual=True)) <= 200_000
+
+
+def test_virtual_boards_go_along_only_for_who_asks() -> None:
+    names = [zipfile.ZipFile(BytesIO(bundle_bytes(virtual=asked))).namelist() for asked in (False, True)]
+    only = sorted(set(names[1]) - set(names[0]))
+    assert "explorer_agent/virtual/plugin.py" in only
+    assert all(name.startswith("explorer_agent/virtual/") for name in only)
+    assert set(names[0]) < set(names[1])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_it_is_written_once_and_mended_when_damaged(tmp_path: Path) -> None:
 
 
 def test_it_holds_sources_only_and_all_of_them(tmp_path: Path) -> None:
-    path, _ = make_bundle(tmp_path)
+    path, _ = make_bundle(tmp_path, virtual=True)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     assert {f"explorer_agent/{file.relative_to(agent_folder())}" for file in agent_folder().rglob("*.py")} < set(names)

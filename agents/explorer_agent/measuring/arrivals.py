@@ -36,16 +36,20 @@ class Level:
     latencies: Sequence[int]
 
 
-def search(lanes: Lanes, plan: Plan, batch: int, throughput: float) -> list[Level]:
-    """The levels tried, in order, by an engine that does `throughput` samples a second when it is saturated."""
+def search(
+    lanes: Lanes, plan: Plan, batch: int, throughput: float, *, level: Callable[..., Level] | None = None
+) -> list[Level]:
+    """The levels tried, in order, by an engine that does `throughput` samples a second when it is saturated; each by
+    `level`, which is `serve` unless said otherwise.
+    """
     tried: dict[int, bool] = {}
     levels: list[Level] = []
-    deadline = time.perf_counter() + SEARCH_S
+    deadline = lanes.now_ns() + SEARCH_S * NS
     subjects: int | None = max(1, int(throughput / plan.rate_hz * _AHEAD))
-    while subjects is not None and time.perf_counter() < deadline:
+    while subjects is not None and lanes.now_ns() < deadline:
         count = batches_of(subjects, plan, batch)
         if count:
-            levels.append(serve(lanes.steps, plan, batch, subjects=subjects, count=count))
+            levels.append((level or serve)(lanes.steps, plan, batch, subjects=subjects, count=count))
         tried[subjects] = not count or passed(levels[-1].latencies, plan.deadline_ms) is True  # too slow to be late
         subjects = next_level(tried)
     return levels

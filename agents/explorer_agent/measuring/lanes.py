@@ -48,6 +48,10 @@ class Lanes:
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
 
+    def now_ns(self) -> int:
+        """The clock that the windows use."""
+        return time.perf_counter_ns()
+
     def run(self, duration_ns: int) -> Window:
         """Inferences back to back for so long, at least one a stream; nothing is in flight before or after."""
         if len(self.steps) == 1:

@@ -14,20 +14,20 @@ rounds: a race.
 
 from __future__ import annotations
 
-import time
 from array import array
 from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
 
-from explorer_agent import board, conditions
+from explorer_agent import conditions
 from explorer_agent.measuring import arrivals, lagging, verdict
+from explorer_agent.measuring.bench import Bench
 from explorer_agent.measuring.lanes import NS, Lanes, Step, Window
 from explorer_agent.measuring.rounds import Block, run_rounds
 from explorer_agent.measuring.steady import warm_up
 from explorer_agent.measuring.windows import Tell, run_windows
 from explorer_agent.messages import UNSUPPORTED, AgentError, Deployment, Plan
 from explorer_agent.meters import Meter
-from explorer_agent.sampling import Watch, of_meter, watched
+from explorer_agent.sampling import Watch, of_meter
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,13 @@ class _Taken:
 
 
 def measure(
-    entrants: Sequence[Entrant], plan: Plan, meter: Meter | None, *, tell: Tell, clocks: str = "leave"
+    entrants: Sequence[Entrant],
+    plan: Plan,
+    meter: Meter | None,
+    *,
+    tell: Tell,
+    clocks: str = "leave",
+    bench: Bench | None = None,
 ) -> tuple[dict[str, Any], dict[str, array[float]]]:
     """Load engines, warm them up and measure them.
 
@@ -67,6 +73,7 @@ def measure(
         meter: read throughout if it measures; None for no power at all.
         tell: hears the share of the budget that is spent.
         clocks: how they are meant to be: "lock" or "leave".
+        bench: where; this board, unless said otherwise.
 
     Returns:
         The header (facts, flags) and the raw series, seconds and joules or watts as float64.
@@ -76,67 +83,68 @@ def measure(
     """
     if not plan.budget_s and not plan.rounds:
         raise AgentError(UNSUPPORTED, "a plan with neither a budget for windows nor rounds measures nothing")
-    before, probes = board.state(), [conditions.probe()]
+    bench = bench or Bench()
+    before, probes = bench.state(), [bench.probe()]
     settle_s = None  # nobody would see an idle stretch
     if meter is not None and meter.quantity != "model":
         probes, told = [*probes, of_meter(meter)], meter.facts()
         plan, settle_s = lagging.long_enough(plan, meter, told), lagging.settle_s(told)
-    with watched(probes, threads=_threads(entrants)) as watch:
-        taken = _take(entrants, plan, tell, settle_s=settle_s)
+    with bench.watched(probes, threads=_threads(entrants)) as watch:
+        taken = _take(entrants, plan, tell, bench, settle_s=settle_s)
     series = _series(taken, watch)
-    after = board.state()
+    after = bench.state()
     doubts = [*_doubts(taken, plan), *conditions.flags(before, after, series, clocks)]
     header = dict(_facts(taken, watch), flags=doubts, board_before=before, board_after=after, plan=vars(plan))
-    return dict(header, streams=entrants[0].deployment.streams), series
+    return dict(header, streams=entrants[0].deployment.streams, **bench.facts()), series
 
 
-def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, *, settle_s: float | None) -> _Taken:
+def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, bench: Bench, *, settle_s: float | None) -> _Taken:
     taken = _Taken()
-    taken.idle = _pause(plan, settle_s)
-    lanes = [_ready(entrants[0], plan, taken)]
-    watcher = verdict.Watcher()
+    taken.idle = _pause(plan, settle_s, bench)
+    lanes = [_ready(entrants[0], plan, taken, bench)]
+    watcher = bench.watcher()
     if plan.budget_s:
         taken.windows, taken.half_width = run_windows(lanes[0], plan, tell)
         taken.share = watcher.share()
     if plan.rounds:
-        lanes += [_ready(entrant, plan, taken) for entrant in entrants[1:]]
-        watcher = verdict.Watcher()
+        lanes += [_ready(entrant, plan, taken, bench) for entrant in entrants[1:]]
+        watcher = bench.watcher()
         taken.blocks = run_rounds(lanes, [entrant.engine for entrant in entrants], plan, tell)
         taken.share = taken.share if taken.windows else watcher.share()
     if plan.rate_hz and taken.windows:
-        taken.levels = _arrivals(lanes[0], plan, entrants[0].deployment.batch, taken.windows)
-    taken.idle_after = _pause(plan, settle_s)
+        taken.levels = _arrivals(lanes[0], plan, entrants[0].deployment.batch, taken.windows, bench)
+    taken.idle_after = _pause(plan, settle_s, bench)
     return taken
 
 
-def _ready(entrant: Entrant, plan: Plan, taken: _Taken) -> Lanes:
+def _ready(entrant: Entrant, plan: Plan, taken: _Taken, bench: Bench) -> Lanes:
     """Load an engine and warm it up."""
-    started = time.perf_counter()
+    started = bench.now_s()
     steps = entrant.load()
-    loaded = time.perf_counter()
+    loaded = bench.now_s()
     for step in steps:
         step()
-    first = time.perf_counter()
-    lanes = Lanes(steps)
+    first = bench.now_s()
+    lanes = bench.lanes(steps)
     steady = warm_up(lanes, plan)
     facts = {"engine": entrant.engine, "deployment": vars(entrant.deployment), "steady": steady}
     taken.facts.append(dict(facts, load_s=loaded - started, first_s=(first - loaded) / len(steps)))
     return lanes
 
 
-def _arrivals(lanes: Lanes, plan: Plan, batch: int, windows: Sequence[Window]) -> list[arrivals.Level]:
+def _arrivals(lanes: Lanes, plan: Plan, batch: int, windows: Sequence[Window], bench: Bench) -> list[arrivals.Level]:
     inferences = sum(len(window.latencies) for window in windows)
     seconds = sum(window.end - window.start for window in windows) / NS
-    return arrivals.search(lanes, plan, batch, inferences * batch / seconds)
+    return arrivals.search(lanes, plan, batch, inferences * batch / seconds, level=bench.level)
 
 
-def _pause(plan: Plan, settle_s: float | None) -> tuple[float, float]:
+def _pause(plan: Plan, settle_s: float | None, bench: Bench) -> tuple[float, float]:
     """The edges of a stretch in which nothing runs, from when the meter's readings have forgotten what did."""
     waits = settle_s is not None and plan.idle_s > 0
-    time.sleep((settle_s or 0.0) if waits else 0.0)
-    start = time.perf_counter()
-    time.sleep(plan.idle_s if waits else 0.0)
-    return start, time.perf_counter()
+    bench.wait((settle_s or 0.0) if waits else 0.0)
+    start = bench.now_s()
+    bench.wait(plan.idle_s if waits else 0.0)
+    return start, bench.now_s()
 
 
 def _threads(entrants: Sequence[Entrant]) -> int:

@@ -8,7 +8,6 @@ ms │ ╲
 
 from __future__ import annotations
 
-import time
 from typing import Sequence
 
 from explorer_agent.measuring.lanes import NS, Lanes
@@ -26,11 +25,11 @@ ALIKE = 0.05  # where there is time for two stretches only, these differ by less
 def warm_up(lanes: Lanes, plan: Plan) -> bool:
     """Run until steady; False when it was not within AT_MOST times the time planned."""
     stretch_ns = int(plan.warmup_s * NS / LAST)
-    deadline = time.perf_counter_ns() + int(plan.warmup_s * NS * AT_MOST)
+    deadline = lanes.now_ns() + int(plan.warmup_s * NS * AT_MOST)
     medians: list[float] = []
     while True:
         medians.append(lanes.run(stretch_ns).median_ns)
-        over = time.perf_counter_ns() > deadline and len(medians) >= 2
+        over = lanes.now_ns() > deadline and len(medians) >= 2
         if len(medians) >= LAST or over:
             steady = is_steady(medians[-LAST:])
             if steady or over:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Callable, Sequence
 
 from explorer_agent.measuring.lanes import NS, Lanes, Window
@@ -17,11 +16,11 @@ def run_windows(lanes: Lanes, plan: Plan, tell: Tell) -> tuple[list[Window], flo
     whichever is wider.
     """
     windows: list[Window] = []
-    begin = time.perf_counter()
+    begin = lanes.now_ns()
     with lanes.windows() as following:
         while True:
             windows.append(following(int(plan.window_s * NS)))
-            spent = (time.perf_counter() - begin) / plan.budget_s
+            spent = (lanes.now_ns() - begin) / NS / plan.budget_s
             reached = half_width(windows)
             if is_enough(windows, reached, plan) or (spent >= 1.0 and len(windows) >= 2):  # one alone says nothing
                 return windows, reached
