@@ -39,6 +39,9 @@ def run(
     sampler: Annotated[str | None, typer.Option(help="See: explorer list samplers.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="Where candidates run; local: is this machine.")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="On the virtual board that the file names, in place of its devices.")
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")
     ] = False,
@@ -49,8 +52,9 @@ def run(
     from explorer.progress import Progress, summary
 
     given = load(space)
+    boards = tuple(device or ())
     experiment = override(
-        given, trials=trials, timeout=timeout, sampler=sampler, seed=seed, devices=tuple(device or ())
+        given, trials=trials, timeout=timeout, sampler=sampler, seed=seed, devices=boards, simulate=simulate
     )
     from explorer import study
 
@@ -113,6 +117,9 @@ def train(
     model: Annotated[str, typer.Option(help="A registered model, or your own as module:callable.")],
     dataset: Annotated[str, typer.Option(help="A registered dataset, or your own as module:callable.")],
     output: Annotated[Path, typer.Option(help="The checkpoint to write; its recipe is written beside it as .json.")],
+    model_option: Annotated[
+        list[str] | None, typer.Option(help="An option of the network, such as loss=neighbours.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="An option of the dataset, such as subjects_train=40.")
     ] = None,
@@ -123,10 +130,8 @@ def train(
     """Train a network by its recipe and write a checkpoint."""
     from explorer.zoo import train_to
 
-    told = train_to(
-        output, model=model, dataset=dataset, options=option or [], recipe=recipe or [], seed=seed, half=half
-    )
-    typer.echo(told)
+    said = {"model_options": model_option or [], "options": option or [], "recipe": recipe or []}
+    typer.echo(train_to(output, model=model, dataset=dataset, **said, seed=seed, half=half))
 
 
 @app.command(epilog="Example:  explorer evaluate gaitset.pt --dataset casia_b --option root=data/CASIA-B")
@@ -197,8 +202,17 @@ def bundle(
 def check(
     device: Annotated[str, typer.Argument(help="local:, ssh://[user@]host[:port], or the name of a board.")],
     format: Annotated[str, typer.Option(help="text, or json for scripts.")] = "text",
+    model: Annotated[
+        str | None, typer.Option(help="An .onnx file, or a space: how may its network be run there by TensorRT?")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="With --model: samples in one inference.")] = 1,
 ) -> None:
     """Examine a device: what it is, what was found or not, and what to do for good measurements."""
+    if model is not None:
+        from explorer.compatibility import report_on_model
+
+        report_on_model(device, model, batch=batch, format=format)
+        return
     from explorer.doctor import report_on
 
     if not report_on(device, format=format):

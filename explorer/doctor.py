@@ -98,9 +98,7 @@ def report_on(spec: str, *, format: str) -> bool:
         NoDevice: one cannot be reached, or is in use; what was found of the others has been printed.
         BadInput: a format nobody knows, or a board's file that cannot be read.
     """
-    if format not in FORMATS:
-        allowed, hint = ", ".join(FORMATS), nearest(format, FORMATS)
-        raise BadInput(Problem("unknown format", seen=repr(format), allowed=allowed, hint=hint))
+    check_format(format)
     console, reasons, told = Console(highlight=False), [], []
     for one in (devices := _devices(spec)):
         try:
@@ -117,6 +115,17 @@ def report_on(spec: str, *, format: str) -> bool:
     if reasons:
         raise NoDevice("\n".join(reasons))
     return all(one["usable"] for one in told)
+
+
+def check_format(format: str) -> None:
+    """See that a page can be written so.
+
+    Raises:
+        BadInput: it cannot.
+    """
+    if format not in FORMATS:
+        allowed, hint = ", ".join(FORMATS), nearest(format, FORMATS)
+        raise BadInput(Problem("unknown format", seen=repr(format), allowed=allowed, hint=hint))
 
 
 def examine(spec: str) -> Examination:

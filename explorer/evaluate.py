@@ -21,12 +21,13 @@ from explorer.derivation import Given, Score, derived, raw_of, reference_level, 
 from explorer.device import Built, Device
 from explorer.device.parcel import sha256_of_arrays
 from explorer.errors import ExplorerError, Infeasible, JobFailed, on_board
-from explorer.oracle import Foresight
+from explorer.oracle import Foresight, graph_of
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
 from explorer.scale import Limits, Scale
 from explorer.space import Candidate
 from explorer.statistics import Measurement
+from explorer.units import units_of
 
 Metrics = dict[str, Metric]
 Reference = tuple[Built, Mapping[str, Any]]
@@ -85,7 +86,8 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
     clock, deployment = Clock(dict(network.times)), candidate.deployment
     built = build(network, deployment, bench, clock)
     artifacts = {**network.outputs, "onnx": network.sha256, "engine": built.engine}
-    taken = _taken(built, candidate, network, bench, clock, once)
+    units = units_of(built.parts, graph_of(bench.pipeline.artifacts.path(network.sha256))) if built.parts else {}
+    taken = replace(_taken(built, candidate, network, bench, clock, once), units=units)
     evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
     with _measurement_stands():
@@ -162,6 +164,7 @@ class _Taken:
 
     measurement: Measurement
     given: Given
+    units: Mapping[str, Any] = field(default_factory=dict)
 
     def evaluation(
         self, score: Score | None = None, *, stages: Mapping[str, StageTime], artifacts: Mapping[str, str]
@@ -171,9 +174,11 @@ class _Taken:
         return Evaluation(
             known.metrics,
             known.estimated,
+            known.simulated,
             stages=dict(stages),
             artifacts=dict(artifacts),
             flags=known.flags,
+            units=self.units,
             scaled=known.scaled,
             raw=raw_of(self.measurement, self.given),
             score=None if score is None else score_json(score),

@@ -15,6 +15,7 @@ from explorer.passes import PASSES
 from explorer.registry import Registry, nearest
 from explorer.search import SAMPLERS
 from explorer.transports.boards import summaries
+from explorer.transports.specs import SIMULATED
 
 if TYPE_CHECKING:
     from explorer.device import Device
@@ -54,6 +55,7 @@ def _devices() -> Rows:
     """Boards known by name, and the other ways to name one."""
     rows = [
         *summaries().items(),
+        ("sim:NAME", f"a virtual Jetson, whose time and watts are simulated: {', '.join(SIMULATED)}"),
         ("ssh://[user@]host[:port]", "any board you can log in to; its own python3 (3.8 or later) is all it needs"),
         ("some/board.yaml", "a board, or a group of equal ones, described in a file of yours: see devices/examples"),
     ]

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from explorer.config import Experiment
 from explorer.errors import on_board
+from explorer.report import wording
 from explorer.result import Metric, Record
 from explorer.space import Candidate
 
@@ -95,8 +96,7 @@ class Progress:
     def _outcome(self, record: Record) -> str:
         if record.state != "complete":
             return f"{record.state}: {_in_short(record)}"  # the report has it whole
-        stars = set(record.evaluation.estimated)
-        told = (brief(name, record.metrics[name]) + "*" * (name in stars) for name in self._objectives)
+        told = (brief(name, record.metrics[name]) + wording.marks(record, name) for name in self._objectives)
         return "  ".join(told)
 
     def _wrapped(self, text: str, *, indent: int = 0) -> None:
@@ -119,9 +119,11 @@ def summary(ending: Ending) -> str:
     states = Counter(record.state for record in ending.records)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
     estimated = any(record.evaluation.estimated for record in ending.records)
+    simulated = any(record.evaluation.simulated for record in ending.records)
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
     lines += [_compression(ending.records)]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
+    lines += [f"{wording.SIMULATED} {wording.MEANING[wording.SIMULATED]}"] if simulated else []
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
 
 

@@ -95,6 +95,8 @@ class Evaluation:
     stages: Mapping[str, StageTime] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)  # kind → sha256
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
+    # where it ran, when a DLA was asked for: shares of layers and of multiply-accumulates, who fell back and why
+    units: Mapping[str, Any] = field(default_factory=dict)
     # metric → by what it was multiplied to bring one board's numbers to the scale of the study's first board
     scaled: Mapping[str, float] = field(default_factory=dict)
     # The measurement as taken and what the score was counted from, both as plain JSON and kept beside.
@@ -135,6 +137,7 @@ class Record:
             "estimated": list(e.estimated),
             "simulated": list(e.simulated),
             "flags": list(e.flags),
+            "units": dict(e.units),
             "scaled": {name: round(ratio, 6) for name, ratio in e.scaled.items()},
             "stages": {name: {"seconds": round(t.seconds, 4), "cached": t.cached} for name, t in e.stages.items()},
             "artifacts": dict(e.artifacts),
@@ -162,6 +165,7 @@ class Record:
             stages={name: StageTime(s["seconds"], s["cached"]) for name, s in data["stages"].items()},
             artifacts=data["artifacts"],
             flags=tuple(data.get("flags", ())),
+            units=data.get("units", {}),
             scaled=data.get("scaled", {}),
         )
         return cls(

@@ -21,7 +21,15 @@ BATCH = 32
 
 
 def train_to(
-    output: Path, *, model: str, dataset: str, options: Sequence[str], recipe: Sequence[str], seed: int, half: bool
+    output: Path,
+    *,
+    model: str,
+    dataset: str,
+    model_options: Sequence[str] = (),
+    options: Sequence[str],
+    recipe: Sequence[str],
+    seed: int,
+    half: bool,
 ) -> str:
     """Train, write the checkpoint and beside it the recipe as JSON; a sentence on what was done.
 
@@ -33,7 +41,7 @@ def train_to(
     if not output.parent.is_dir():
         raise BadInput(Problem("there is no such folder", file=output.parent, path="--output"))
     params = {
-        "model": {"name": model, "options": {}},
+        "model": {"name": model, "options": _pairs(model_options, "--model-option")},
         "dataset": {"name": dataset, "options": _pairs(options, "--option")},
         "recipe": _pairs(recipe, "--recipe"),
         "seed": seed,

@@ -10,7 +10,11 @@ from explorer.config.devices import read_devices
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment
 from explorer.config.reader import read_search
-from explorer.errors import BadInput
+from explorer.errors import BadInput, Problem
+from explorer.transports import specs
+
+# How a board is reached and what it has of its own: a virtual one that stands in for it has nothing of that.
+OF_REAL_BOARDS = ("home", "identity_file", "meter", "password_env", "plugins", "python", "runtimes")
 
 
 def override(
@@ -21,11 +25,12 @@ def override(
     sampler: str | None = None,
     seed: int | None = None,
     devices: tuple[str, ...] = (),
+    simulate: bool = False,
 ) -> Experiment:
-    """The experiment with what the command line says instead of the file; None and () leave the file's word.
+    """The experiment with what the command line says instead of the file; None, () and False leave the file's word.
 
     A limit on the command line replaces the file's limits altogether: ``--trials 10`` means 10, whatever hours the file
-    gives.
+    gives. Simulated, it is a study of another name: nobody shall take it for the real one.
 
     Raises:
         BadInput: with every option that cannot be used.
@@ -52,4 +57,17 @@ def override(
     )
     if trials is not None or timeout is not None:
         plan = replace(plan, trials=trials, seconds=search.seconds)
-    return replace(experiment, search=plan, devices=chosen if devices else experiment.devices)
+    experiment = replace(experiment, search=plan, devices=chosen if devices else experiment.devices)
+    return _simulated(experiment) if simulate else experiment
+
+
+def _simulated(experiment: Experiment) -> Experiment:
+    if experiment.simulate:
+        return experiment
+    if not experiment.stand_in:
+        boards, file = ", ".join(specs.SIMULATED), experiment.path
+        hint = f"say which: --device sim:NAME, or simulate: NAME in the file, with one of {boards}"
+        raise BadInput(Problem("--simulate: the space file names no virtual board", file=file, hint=hint))
+    options = {key: value for key, value in experiment.device_options.items() if key not in OF_REAL_BOARDS}
+    board = f"{specs.SIM}{experiment.stand_in}"
+    return replace(experiment, study=f"{experiment.study}-simulated", devices=(board,), device_options=options)

@@ -45,6 +45,18 @@ def read_device_options(document: Document) -> dict[str, Any]:
     return section.model_dump(exclude_unset=True) if section is not None else {}
 
 
+def read_stand_in(document: Document) -> str:
+    """The virtual board that ``simulate:`` names; empty where it names none."""
+    given = document.data.get("simulate")
+    if given is None:
+        return ""
+    try:
+        return specs.check_simulated(str(given).removeprefix(specs.SIM))
+    except BadInput as error:
+        document.adopt(error, ("simulate",))
+        return ""
+
+
 def brings_plugins(document: Document, devices: tuple[str, ...], *, folder: Path) -> bool:
     """Whether the boards get modules of the user's own, by the space file or by a board's."""
     options = document.data.get("device_options")

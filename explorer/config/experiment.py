@@ -11,6 +11,7 @@ from typing import Any
 from explorer.artifacts import sha256_of
 from explorer.result import Constraint, Objective
 from explorer.space import Space
+from explorer.transports.specs import SIM
 
 # Of the device options those that change results; the others say how a board is reached and waited for.
 _TELLING = ("meter", "plugins", "runtimes", "clocks")
@@ -118,6 +119,7 @@ class Experiment:
     Attributes:
         train: fields of the training recipe that replace the model's own, when it is trained from scratch.
         device_options: what the device has to be told, such as ``{"meter": {"name": "auto", "idle_w": 10.0}}``.
+        stand_in: the virtual board that may be taken in place of the devices; empty where the file names none.
         path: the space file.
         folder: where it lies; relative paths and the user's own modules are looked for here.
     """
@@ -136,7 +138,12 @@ class Experiment:
     train: Mapping[str, Any] = field(default_factory=dict)
     finetune: FinetunePlan = field(default_factory=FinetunePlan)
     measure: MeasurePlan = field(default_factory=MeasurePlan)
-    simulate: bool = False
+    stand_in: str = ""
+
+    @property
+    def simulate(self) -> bool:
+        """Whether it runs on virtual boards: nothing that it measures of time and power is real."""
+        return any(device.startswith(SIM) for device in self.devices)
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes results, as plain JSON.

@@ -18,9 +18,9 @@ def find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name).expanduser()
     if path.is_file():
         return path
-    known = spaces()
-    if str(path_or_name) in known:
-        return known[str(path_or_name)]
+    known, name = spaces(), str(path_or_name).removesuffix(".yaml")
+    if name in known:
+        return known[name]
     hint = nearest(path.stem if path.suffix else str(path_or_name), list(known))
     raise BadInput(
         Problem(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from explorer.config.axes import AXES
-from explorer.config.devices import brings_plugins, read_device_options, read_devices
+from explorer.config.devices import brings_plugins, read_device_options, read_devices, read_stand_in
 from explorer.config.document import Document
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
@@ -30,7 +30,6 @@ from explorer.config.wishes import read_constraints, read_objectives
 from explorer.registry import nearest
 from explorer.search import SAMPLERS
 from explorer.space import TRAINING_AXES
-from explorer.transports.specs import LATER
 
 TRIALS = 100  # when the file sets no limit
 
@@ -74,6 +73,7 @@ def _experiment(document: Document) -> Experiment:
     study = _study(document)
     search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
     measure, meter = _measure(document), _meter(document)
+    stand_in = read_stand_in(document)
     document.raise_if_broken()
     assert space is not None
     return Experiment(
@@ -82,6 +82,7 @@ def _experiment(document: Document) -> Experiment:
         dataset=dataset,
         devices=devices,
         device_options=read_device_options(document) | ({"meter": meter} if meter else {}),
+        stand_in=stand_in,
         space=space,
         objectives=objectives,
         constraints=constraints,
@@ -102,8 +103,6 @@ def _refuse_unknown_keys(document: Document) -> None:
 
 
 def _belongs_to(key: str) -> str:
-    if key in ("simulate", "simulated"):
-        return LATER["sim"]
     owner = next((name for name, section in _SECTIONS.items() if key in section.model_fields), "")
     return f"it belongs below {owner}:" if owner else ""
 

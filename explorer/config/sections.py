@@ -185,6 +185,10 @@ class DeviceOptionsSection(Section):
         description="Whether a power mode that wants it may restart the board, which then stays in that mode; "
         "never by default.",
     )
+    seed: int | None = Field(default=None, ge=0, description="Of a virtual board's noise; 0 by default.")
+    faults: dict[str, Any] | None = Field(
+        default=None, description="What is wrong with a virtual board: explorer agent serve --help tells its faults."
+    )
     cache_gb: Positive | None = Field(default=None, description="Room that the agent's files may take on the board.")
     password_env: str | None = Field(
         default=None, description="Name of the environment's variable that holds the password, where no key is used."
@@ -218,9 +222,15 @@ class SpaceFile(Section):
     dataset: DatasetSection | None = Field(default=None, description=DatasetSection.__doc__)
     device: list[str] = Field(
         default=["local:"],
-        description="Where candidates run: local: (this machine), ssh://[user@]host[:port], the name of a board "
-        "(explorer list devices) or of a group, a board's .yaml file; a list is a fleet of equal boards.",
+        description="Where candidates run: local: (this machine), ssh://[user@]host[:port], sim:NAME (a virtual "
+        "Jetson), the name of a board (explorer list devices) or of a group, a board's .yaml file; a list is a fleet "
+        "of equal boards.",
         examples=["ssh://nvidia@orin.local", ["ssh://orin-1", "ssh://orin-2"]],
+    )
+    simulate: str | None = Field(
+        default=None,
+        description="The virtual board that stands in for the real one with explorer run --simulate.",
+        examples=["agx-orin-64"],
     )
     device_options: DeviceOptionsSection = Field(
         default=DeviceOptionsSection(), description=DeviceOptionsSection.__doc__

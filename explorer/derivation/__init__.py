@@ -1,6 +1,6 @@
 """From what is kept to what is told: pure functions, for whoever measures and for whoever checks it later.
 
-trial    raw/0007.json.gz, raw/0007.score.json.gz ──► metrics, estimated, flags, scaled
+trial    raw/0007.json.gz, raw/0007.score.json.gz ──► metrics, estimated, simulated, flags, scaled
 race     raw/race-0001.json.gz ──► what the entrants yielded beside each other
 """
 

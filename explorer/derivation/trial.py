@@ -81,6 +81,7 @@ class Derived:
 
     metrics: Metrics
     estimated: tuple[str, ...]
+    simulated: tuple[str, ...]
     flags: tuple[str, ...]
     scaled: Mapping[str, float]
 
@@ -93,11 +94,13 @@ class Derived:
 def derived(measurement: Measurement, given: Given, score: Score | None = None) -> Derived:
     """The figures of a trial; without a score, those that need none."""
     metrics, estimated, flags = derive(measurement, batch=given.batch)
+    simulated = tuple(metrics) if measurement.simulated else ()
     metrics, scaled = _scale(measurement, metrics, given).apply(metrics)
     metrics |= {name: Metric(value) for name, value in given.exact.items()}
     metrics |= {name: told.metric() if isinstance(told, Tally) else told for name, told in (score or {}).items()}
     doubts = (*flags, *given.scale.doubts, *_beyond(measurement, given), *given.doubts)
-    return Derived({n: rounded(m) for n, m in metrics.items()}, estimated, tuple(dict.fromkeys(doubts)), scaled)
+    figures = {name: rounded(metric) for name, metric in metrics.items()}
+    return Derived(figures, estimated, simulated, tuple(dict.fromkeys(doubts)), scaled)
 
 
 def _beyond(measurement: Measurement, given: Given) -> tuple[str, ...]:

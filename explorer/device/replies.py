@@ -14,7 +14,7 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Built:
     bytes: int
     layers: Mapping[str, int]  # precision it really runs in → layers that do arithmetic
     log_tail: str = ""
+    parts: Mapping[str, Any] = field(default_factory=dict)  # unit → where its layers went, if the runtime tells
 
 
 def clean(value: Any) -> Any:
@@ -128,6 +129,7 @@ def built(facts: Message, _: bytes = b"") -> Built:
         bytes=_field(facts, "bytes", int, "build", least=0),
         layers=layers,
         log_tail=_field(facts, "log_tail", str, "build", default=""),
+        parts=_field(facts, "parts", dict, "build", default={}),
     )
 
 

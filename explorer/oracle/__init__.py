@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from explorer.oracle.advice import Advice, advice
 from explorer.oracle.board import MODULES, TARGETS, Target
-from explorer.oracle.foresight import Foresight, concerns
+from explorer.oracle.foresight import Foresight, concerns, graph_of
 from explorer.oracle.graph import Graph
 from explorer.oracle.learnt import Learnt
 from explorer.oracle.placement import Reach, reach
@@ -32,6 +32,7 @@ __all__ = [
     "advice",
     "channel_multiple",
     "concerns",
+    "graph_of",
     "reach",
     "refusals",
 ]

@@ -54,7 +54,7 @@ class Foresight:
         """
         if not concerns(deployment):
             return ""
-        found = refusals(self._target, _graph_of(onnx), deployment)
+        found = refusals(self._target, graph_of(onnx), deployment)
         return _said((*found, *self._learnt.refusals(self._fingerprint, sha256, deployment)))
 
     def learn(self, sha256: str, deployment: Mapping[str, Any], reason: str) -> None:
@@ -73,7 +73,7 @@ def concerns(deployment: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=32)
-def _graph_of(onnx: Path) -> Graph:
+def graph_of(onnx: Path) -> Graph:
     """A file of the cache never changes."""
     return Graph.of(onnx)
 

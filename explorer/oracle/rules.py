@@ -282,7 +282,7 @@ RULES = (
     ),
     Rule(
         "dla-precision",
-        "a DLA computes in fp16 and int8 only, not in {precision}",
+        "a DLA computes in fp16 and int8 only",
         "dla-layers",
         lambda case: case.on_dla and case.precision in ("fp32", "tf32", "bf16", "fp8"),
     ),

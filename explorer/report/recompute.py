@@ -19,7 +19,7 @@ from explorer.result import Record
 from explorer.store import StudyData
 
 # What of a record follows from its raw data.
-_DERIVED = ("metrics", "estimated", "flags", "scaled")
+_DERIVED = ("metrics", "estimated", "simulated", "flags", "scaled")
 
 
 @dataclass
@@ -95,6 +95,7 @@ def _compare(found: Recomputed, data: StudyData, record: Record) -> None:
         record.evaluation,
         metrics=derived.metrics,
         estimated=derived.estimated,
+        simulated=derived.simulated,
         flags=derived.flags,
         scaled=derived.scaled,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 from explorer.ranking import Paired
 from explorer.report import flags, wording
@@ -14,6 +14,7 @@ ON_FRONT = "on front: the probability of belonging to it, by the intervals of al
 _ON_FRONT_BRIEFLY = "on front: the probability of belonging to it"
 _NAMED, _NAMED_BRIEFLY = 8, 4  # trials, before the others are counted
 _REASON = 160  # characters of a reason; the record has the rest
+_COUNTED = {"macs": "multiply-accumulates", "layers": "layers"}
 _REASONS = 6  # groups of trials that a terminal is told of, one line each
 
 
@@ -38,6 +39,7 @@ def remarks(
         *about_the_front(view, named=_NAMED_BRIEFLY if brief else _NAMED),
         *against_dense(view, shown),
         *footnotes(view, shown, metrics, brief=brief),
+        *on_a_dla(shown),
         *not_on_the_front(view),
     ]
 
@@ -57,6 +59,26 @@ def footnotes(
         said = flags.meaning(flag) if brief else flags.explain(flag)
         notes.append(f"{wording.DOUBTFUL} {flag} ({wording.trials(numbers)}){': ' * bool(said)}{said}")
     return notes
+
+
+def on_a_dla(records: Iterable[Record]) -> Iterator[str]:
+    """What of each network a DLA has really run, and why not the rest."""
+    found: dict[str, list[int]] = {}
+    for record in sorted(records, key=lambda r: r.number):
+        if record.evaluation.units:
+            found.setdefault(_ran(record.evaluation.units), []).append(record.number)
+    for words, numbers in found.items():
+        yield f"on a DLA ({wording.trials(numbers)}): {words}"
+
+
+def _ran(units: Mapping[str, Any]) -> str:
+    shares = [f"{units[kind].get('dla', 0):.0%} of the {name}" for kind, name in _COUNTED.items() if units.get(kind)]
+    told = " and ".join(shares) or "as much as the build tells nothing of"
+    first = next(iter(units.get("fallbacks", ())), None)
+    if first is None:
+        return told
+    more = f" and {units['fell_back'] - 1} more" if units["fell_back"] > 1 else ""
+    return f"{told}; on the GPU instead: {first['layer']} ({first['reason']}){more}"
 
 
 def doubts(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:

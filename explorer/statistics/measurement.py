@@ -39,6 +39,11 @@ class Measurement:
         return bool(self.header["estimated"])
 
     @property
+    def simulated(self) -> bool:
+        """Whether it took place on a virtual board."""
+        return bool(self.header.get("simulated"))
+
+    @property
     def flags(self) -> tuple[str, ...]:
         return tuple(self.header["flags"])
 

@@ -5,6 +5,7 @@ better.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import socket
 import sys
@@ -67,8 +68,8 @@ def start(
     """Start the agent of the board that `spec` names.
 
     Args:
-        spec: ``local:``, ``ssh://[user@]host[:port]``, the name of a board described in agents/devices, or a file that
-            describes one.
+        spec: ``local:``, ``sim:NAME``, ``ssh://[user@]host[:port]``, the name of a board described in agents/devices,
+            or a file that describes one.
         cache: the host's cache.
         options: over what the board's description says.
         holder: who asks, in words that are the same when the same study comes back.
@@ -83,14 +84,25 @@ def start(
     folders = [folder for folder in (search, file and file.parent) if folder is not None]
     brought = bring(settings.get("plugins", ()), folders=folders)
     settings["plugins"] = list(brought.names)
-    bundle, sha256 = make_bundle(cache, brought=brought)
+    bundle, sha256 = make_bundle(cache, brought=brought, virtual=spec.startswith(specs.SIM))
     words = _words(settings, holder)
+    if spec.startswith(specs.SIM):
+        return _simulated(spec, bundle, cache, words, settings)
     address = spec if file is None else settings.get("address", "")
     if not address:
         return Started(_local(spec, bundle, cache, words, settings), settings, shares_host=True)
     said_in = search if "identity_file" in options else file and file.parent
     settings["identity_file"] = _key_file(str(settings.get("identity_file", "")), said_in or Path())
     return Started(_over_ssh(address, bundle, sha256, words, settings), settings, shares_host=False)
+
+
+def _simulated(spec: str, bundle: Path, cache: Path, words: list[str], settings: Mapping[str, Any]) -> Started:
+    """A virtual board: an agent on this machine, with a home for itself and a clock that nothing here disturbs."""
+    name = spec.removeprefix(specs.SIM)
+    faults = [f"--fault={fault}={json.dumps(how)}" for fault, how in settings.get("faults", {}).items()]
+    words = [*words, f"--simulate={name}", f"--seed={settings.get('seed', 0)}", *faults]
+    own = {"home": settings.get("home", cache / "virtual" / name), "python": settings.get("python", sys.executable)}
+    return Started(_local(spec, bundle, cache, words, own), settings, shares_host=False)
 
 
 def _local(spec: str, bundle: Path, cache: Path, words: list[str], settings: Mapping[str, Any]) -> LocalTransport:
@@ -122,7 +134,7 @@ def _file(spec: str, search: Path | None) -> Path | None:
     file = specs.file_of(spec, known=known, search=search)
     if file is not None and file.is_file():
         return file
-    if spec.startswith("ssh://"):
+    if spec.startswith(("ssh://", specs.SIM)):
         return None
     names = ", ".join(f"{board}:" for board in known)
     raise NoDevice(f"no device {spec!r}; known: {names}. {nearest(spec.rstrip(':'), list(known))}".strip())

@@ -32,13 +32,19 @@ def _is_meter(value: Any) -> bool:
         return False
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
 TEXT: Kind = ("a text", _is_text)
 TEXTS: Kind = ("a list of names", lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)))
 NUMBER: Kind = ("a number, 0 or more", _is_number)
-# What may be said over the board's own file. patience_s is for who comes back, the rest for who starts.
+# What may be said over the board's own file. patience_s is for who comes back, the rest for who starts; faults and seed
+# are a virtual board's.
 OPTIONS: Mapping[str, Kind] = {
     "cache_gb": NUMBER,
     "clocks": ("lock or leave", lambda value: value in ("lock", "leave")),
+    "faults": ("names with values", _is_meter),
     "home": TEXT,
     "identity_file": TEXT,
     "meter": ("names with numbers or texts", _is_meter),
@@ -48,6 +54,7 @@ OPTIONS: Mapping[str, Kind] = {
     "python": TEXT,
     "reboot": ("never or allow", lambda value: value in ("never", "allow")),
     "runtimes": TEXTS,
+    "seed": ("a whole number, 0 or more", _is_count),
     "wait_s": NUMBER,
 }
 OF_A_FILE: Mapping[str, Kind] = {

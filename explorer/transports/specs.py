@@ -1,6 +1,7 @@
 """What a device is named by, read and checked: nothing is connected here.
 
 local:                     this machine
+sim:NAME                   a virtual Jetson, one of `SIMULATED`
 ssh://[user@]host[:port]   any board with an SSH server; the host may be an alias of ~/.ssh/config
 NAME or NAME:              a board described in agents/devices/NAME.yaml
 some/board.yaml            a board, or a group of boards, described in a file of the user's own
@@ -20,10 +21,14 @@ from explorer.errors import BadInput, Problem
 from explorer.registry import nearest
 
 LOCAL = "local:"
-ALLOWED = "local:, ssh://[user@]host[:port], the name of a board (explorer list devices), or a board's .yaml file"
+SIM = "sim:"
+# The boards that the agent can be, without one: `explorer_agent.virtual.boards`.
+SIMULATED = ("nano", "xavier-nx", "agx-xavier", "orin-nano", "orin-nx-16", "agx-orin-64", "thor")
+ALLOWED = (
+    "local:, sim:NAME, ssh://[user@]host[:port], the name of a board (explorer list devices), or a board's .yaml file"
+)
 # Kinds of devices that belong to the plan of the project, not to this version.
 LATER = {
-    "sim": "simulated boards come in a later version",
     "recorded": "recorded tables come in a later version",
 }
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]")
@@ -46,7 +51,7 @@ def expand(spec: str, *, known: Mapping[str, Path], search: Path) -> tuple[str, 
 
 def file_of(spec: str, *, known: Mapping[str, Path], search: Path | None) -> Path | None:
     """The file that describes the board `spec`; None for one that is reached by its address alone."""
-    if spec.startswith("ssh://"):
+    if spec.startswith(("ssh://", SIM)):
         return None
     if (name := spec.removesuffix(":")) in known:
         return known[name]
@@ -78,6 +83,8 @@ def _expanded(spec: str, known: Mapping[str, Path], search: Path, inside: tuple[
         return [LOCAL]
     if spec.startswith("ssh:"):
         return [check_address(spec)]
+    if spec.startswith(SIM):
+        return [SIM + check_simulated(spec.removeprefix(SIM))]
     _refuse_later(spec)
     file = file_of(spec, known=known, search=search)
     if file is None or not file.is_file():
@@ -115,6 +122,18 @@ def _line_of(file: Path, index: int) -> int | None:
     pairs = top.value if isinstance(top, yaml.MappingNode) else []
     lists = [value for key, value in pairs if key.value == "group" and isinstance(value, yaml.SequenceNode)]
     return int(lists[0].value[index].start_mark.line) + 1 if lists else None
+
+
+def check_simulated(name: str) -> str:
+    """`name` itself, once it is seen to be that of a virtual board.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    if name not in SIMULATED:
+        hint = nearest(name, list(SIMULATED))
+        raise BadInput(Problem("no such virtual board", seen=name, allowed=", ".join(SIMULATED), hint=hint))
+    return name
 
 
 def check_address(spec: str) -> str:

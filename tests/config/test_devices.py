@@ -9,6 +9,8 @@ import pytest
 
 from explorer.config import Experiment, load, override
 from explorer.errors import BadInput, Problem
+from explorer.transports.specs import SIMULATED
+from explorer_agent.virtual.boards import BOARDS
 
 Read = Callable[[str], Experiment]
 Problems = Callable[[str], list[Problem]]
@@ -31,6 +33,7 @@ def lay(folder: Path, name: str, text: str) -> None:
         ("ssh://board", ("ssh://board",)),
         ("ssh://nvidia@orin-1.local:2222", ("ssh://nvidia@orin-1.local:2222",)),
         ("'ssh://me@[fe80::1%eth0]:22'", ("ssh://me@[fe80::1%eth0]:22",)),
+        ("'sim:thor'", ("sim:thor",)),
         ("['local:', ssh://a, 'ssh://b@a']", ("local:", "ssh://a", "ssh://b@a")),
     ],
 )
@@ -131,4 +134,32 @@ def test_a_mistake_on_the_command_line_names_the_option(read: Read, tmp_path: Pa
         override(load(Path(read(HEAD).path)), devices=("ssh://ok", "sim:orin"))
     (found,) = caught.value.problems
     assert found.path == "--device[1]"
-    assert "simulated boards come in a later version" in str(found)
+    assert "no such virtual board" in str(found)
+
+
+def test_the_virtual_boards_are_those_of_the_agent() -> None:
+    assert set(SIMULATED) == set(BOARDS)
+
+
+def test_a_virtual_board_stands_in_for_the_real_ones(read: Read) -> None:
+    """The study has another name, and nothing of how the real board is reached."""
+    options = "device_options: {python: python3.10, clocks: lock, identity_file: key, reboot: never, seed: 3}\n"
+    real = read(HEAD + "study: mine\ndevice: ssh://orin\nsimulate: agx-orin-64\n" + options)
+    assert not real.simulate
+    virtual = override(real, simulate=True)
+    assert (virtual.study, virtual.devices, virtual.simulate) == ("mine-simulated", ("sim:agx-orin-64",), True)
+    assert virtual.device_options == {"clocks": "lock", "reboot": "never", "seed": 3}
+    assert virtual.identity()["simulate"] is True
+    assert override(virtual, simulate=True) == virtual
+
+
+def test_a_study_on_a_virtual_board_is_simulated_whoever_says_so(read: Read) -> None:
+    by_file = read(HEAD + "device: 'sim:nano'\n")
+    assert by_file.simulate
+    assert override(by_file, simulate=True).study == by_file.study
+    assert override(read(HEAD), devices=("sim:nano",)).simulate
+
+
+def test_who_names_no_virtual_board_is_told_how(read: Read) -> None:
+    with pytest.raises(BadInput, match=r"--device sim:NAME.*agx-orin-64"):
+        override(read(HEAD), simulate=True)

@@ -1,0 +1,110 @@
+"""Studies on virtual boards: nothing that is known to be impossible is built, and every number says what it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from explorer.artifacts import sha256_of
+from explorer.config import load
+from explorer.oracle import Foresight, Graph, Target, refusals
+from explorer.report.recompute import recompute
+from explorer.result import Record
+from explorer.space import Candidate
+from explorer.store import StudyData, read, read_study
+from explorer.study import run
+from tests.fixtures.watching import Watching
+
+SPACE = """\
+study: s
+model: small.onnx
+device: "sim:{board}"
+runtime: tensorrt
+space:
+  precision: [fp32, tf32, fp16, bf16, fp8, best]
+  placement: [gpu, dla, dla_only, gpu+dla]
+  batch: [1, 3, 8192]
+  streams: [1, 3]
+objectives: {{throughput_ips: max, energy_mj: min, output_error: min}}
+search: {{sampler: {sampler}, trials: 40, seed: {seed}, race: off}}
+measure: {{budget_s: 0.5}}
+"""
+MEASURED = {"latency_ms", "throughput_ips", "energy_mj", "power_w"}
+
+
+def explored(folder: Path, root: Path, board: str, *, sampler: str = "random", seed: int = 0) -> StudyData:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(root / "examples" / "own_onnx" / "small.onnx", folder)
+    space = folder / "space.yaml"
+    space.write_text(SPACE.format(board=board, sampler=sampler, seed=seed))
+    ending = run(load(space), results=folder / "results", cache=folder / "cache", watcher=Watching())
+    return read(ending.folder)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("agx-orin-64", "random", 0),
+        pytest.param(("agx-orin-64", "tpe", 1), marks=pytest.mark.slow),
+        pytest.param(("agx-orin-64", "nsga2", 2), marks=pytest.mark.slow),
+        pytest.param(("orin-nano", "random", 3), marks=pytest.mark.slow),
+        pytest.param(("thor", "random", 4), marks=pytest.mark.slow),
+    ],
+    ids=lambda param: "-".join(map(str, param)),
+)
+def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: Path) -> StudyData:
+    board, sampler, seed = request.param
+    return explored(tmp_path_factory.mktemp("study"), root, board, sampler=sampler, seed=seed)
+
+
+def deployment(record: Record) -> dict[str, object]:
+    return {"runtime": "tensorrt", **record.params}
+
+
+def test_what_is_known_to_be_impossible_never_reaches_the_board(data: StudyData, root: Path) -> None:
+    """And counts as infeasible, never as failed."""
+    target = Target.of_capabilities(read_study(data.folder)["device"])
+    graph = Graph.of(root / "examples" / "own_onnx" / "small.onnx", final=False)
+    refused = [record for record in data.records if refusals(target, graph, deployment(record))]
+    assert refused
+    for record in refused:
+        assert record.state == "infeasible", record.reason
+        assert not record.evaluation.stages
+        assert not record.evaluation.artifacts
+    rest = [record for record in data.records if record not in refused]
+    assert {record.state for record in rest} <= {"complete", "infeasible"}
+    assert any(record.state == "complete" for record in rest)
+
+
+def test_every_number_of_time_and_power_is_marked_and_no_other(data: StudyData) -> None:
+    for record in data.records:
+        if record.state == "complete":
+            assert set(record.evaluation.simulated) >= MEASURED
+            assert not set(record.evaluation.simulated) & {"output_error", "model_mb"}
+            assert not record.evaluation.estimated
+
+
+def test_figures_follow_from_raw_data(data: StudyData) -> None:
+    found = recompute(data.folder)
+    assert found.ok, found
+    assert found.same == sum(record.state == "complete" for record in data.records)
+
+
+def test_a_board_is_the_same_whenever_it_is_asked(tmp_path: Path, root: Path) -> None:
+    one, other = (explored(tmp_path / name, root, "orin-nano").records for name in ("one", "other"))
+    told = [{record.number: (record.params, record.metrics) for record in records} for records in (one, other)]
+    assert told[0] == told[1]
+
+
+def test_what_a_virtual_board_has_refused_is_kept_for_the_next_study(tmp_path: Path, root: Path) -> None:
+    data, onnx = explored(tmp_path, root, "agx-orin-64"), tmp_path / "small.onnx"
+    foresight = Foresight(read_study(data.folder)["device"], tmp_path / "cache")
+    fixed = load(tmp_path / "space.yaml").space.fixed
+    shown = [record for record in data.records if ": build: " in record.reason]
+    assert shown, "an engine on GPU and both DLAs wants three streams"
+    for record in shown:
+        wish = Candidate(record.params, fixed).deployment
+        assert foresight.before(wish) == ""
+        assert "learnt" in foresight.of(onnx, sha256_of(onnx), wish)
