@@ -1,8 +1,9 @@
 """Which stages a candidate's compression needs: the graph of `explorer.pipeline`, drawn from the experiment.
 
-weights │ train ──► prune ──► finetune ──► export ──► quantise
-          none given   └─ ratio > 0 ─┘                 └─ precision int8
-model.onnx ───────────────────────────────────────────► quantise
+weights │ train ──► prune ──► finetune ──► export ──► quantise ──► ranges
+          none given   └─ ratio > 0 ─┘       │    │        └─ int8, fp8  └─ int8 on a DLA, until TensorRT 10
+model.onnx ──────────────────────────────────┘    └───► cast
+                                                         └─ fp16, bf16, where TensorRT 11 goes by the file's own types
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from explorer.artifacts import Artifacts
 from explorer.config import DatasetRef, Experiment, ModelRef
 from explorer.datasets.protocols import Dataset
 from explorer.oracle import Target, concerns
+from explorer.oracle.placement import ON_DLA
 from explorer.passes import quantisation_recipe
 from explorer.pipeline import Stage
 from explorer.space import QUANTISATION_AXES, Candidate
 
 # What ONNX Runtime and OpenVINO both read; the exporter's own default. TensorRT's parsers may read less.
 OPSET = 20
+QUANTISED = ("int8", "fp8")
+STRONGLY_TYPED = (11,)  # from this TensorRT on, precision is what the file says
 
 
 class Compression:
@@ -46,8 +50,11 @@ class Compression:
 
     def of(self, candidate: Candidate) -> Stage | str:
         """The network `candidate` runs: the last stage of its graph, or the blob of an ONNX file used as it is."""
-        onnx = self._whole(self._pruned(candidate), candidate)
-        return self._quantise(onnx, candidate) if candidate.all.get("precision") == "int8" else onnx
+        onnx, precision = self._whole(self._pruned(candidate), candidate), str(candidate.all.get("precision"))
+        if precision in QUANTISED:
+            quantised = self._quantise(onnx, candidate, precision)
+            return self._ranges(quantised) if self._wants_ranges(candidate) else quantised
+        return self._cast(onnx, precision) if self._wants_types(candidate) else onnx
 
     def dense(self, candidate: Candidate) -> Stage | str:
         """The network before it is compressed, as the runtime of `candidate` reads it."""
@@ -85,14 +92,38 @@ class Compression:
         params = {"sample_shape": self._shape, "opset": opset, **self._own}
         return Stage("export", params, {"checkpoint": checkpoint})
 
-    def _quantise(self, onnx: Stage | str, candidate: Candidate) -> Stage:
+    def _wants_ranges(self, candidate: Candidate) -> bool:
+        """Whether its int8 must come as ranges of a float network: a DLA knew no other before TensorRT 11."""
+        on_dla = candidate.all.get("placement") in ON_DLA and candidate.all.get("precision") == "int8"
+        return on_dla and concerns(candidate.deployment) and not self._strongly_typed
+
+    def _wants_types(self, candidate: Candidate) -> bool:
+        """Whether its precision must stand in the file itself."""
+        half = candidate.all.get("precision") in ("fp16", "bf16")
+        return half and concerns(candidate.deployment) and self._strongly_typed
+
+    @property
+    def _strongly_typed(self) -> bool:
+        return self._target is not None and self._target.tensorrt >= STRONGLY_TYPED
+
+    def _quantise(self, onnx: Stage | str, candidate: Candidate, precision: str) -> Stage:
         recipe = quantisation_recipe(str(candidate.all["runtime"]))
-        calibration = self._experiment.dataset.calibration if self._experiment.dataset else 256
         chosen = {axis: candidate.all[axis] for axis in QUANTISATION_AXES if axis in candidate.all}
-        params: dict[str, Any] = {"recipe": recipe, "calibration": calibration, **chosen}
-        if self._data:
-            params["dataset"] = self._data
-        return Stage("quantise", params, {"onnx": onnx})
+        other = {} if precision == "int8" else {"precision": precision}
+        return Stage("quantise", {"recipe": recipe, **self._calibrated(), **chosen, **other}, {"onnx": onnx})
+
+    def _ranges(self, quantised: Stage) -> Stage:
+        release = list(self._target.tensorrt) if self._target else []
+        told = {"tensorrt": release} if len(release) == 3 else {}
+        return Stage("ranges", {**self._calibrated(), **told}, {"onnx": quantised})
+
+    def _cast(self, onnx: Stage | str, precision: str) -> Stage:
+        return Stage("cast", {"precision": precision, **self._calibrated()}, {"onnx": onnx})
+
+    def _calibrated(self) -> dict[str, Any]:
+        """What a stage that runs the network on calibration inputs has to know."""
+        count = self._experiment.dataset.calibration if self._experiment.dataset else 256
+        return {"calibration": count, **({"dataset": self._data} if self._data else {})}
 
 
 def _source(model: ModelRef, artifacts: Artifacts) -> str | None:

@@ -95,3 +95,30 @@ def test_a_board_is_given_no_newer_onnx_than_its_parser_reads(make: Make) -> Non
     assert [opset("agx-orin-64", jetpack, "tensorrt") for jetpack in ("5.1.1", "6.0", "6.2.2")] == [17, 17, 20]
     assert opset("agx-orin-64", "5.1.1", "tensorrt", dense=True) == 17
     assert opset("agx-orin-64", "5.1.1", "onnxruntime") == 20
+
+
+@pytest.mark.parametrize("make", [MODULE], indirect=True)
+@pytest.mark.parametrize(
+    ("release", "precision", "placement", "last"),
+    [
+        ("10.3.0", "fp16", "gpu", ["export"]),
+        ("10.3.0", "int8", "gpu", ["export", "quantise"]),
+        ("10.3.0", "int8", "dla", ["export", "quantise", "ranges"]),
+        ("10.3.0", "int8", "gpu+dla", ["export", "quantise", "ranges"]),
+        ("8.5.2", "fp16", "dla", ["export"]),
+        ("11.4.1", "int8", "dla", ["export", "quantise"]),
+        ("11.4.1", "fp32", "gpu", ["export"]),
+        ("11.4.1", "fp16", "gpu", ["export", "cast"]),
+        ("11.4.1", "bf16", "gpu", ["export", "cast"]),
+        ("11.4.1", "fp8", "gpu", ["export", "quantise"]),
+    ],
+)
+def test_tensorrt_gets_each_precision_as_its_release_takes_it(
+    make: Make, release: str, precision: str, placement: str, last: list[str]
+) -> None:
+    compression = make(target=TARGETS["agx-orin-64"].with_tensorrt(release))
+    wish = {"prune_ratio": 0, "runtime": "tensorrt", "precision": precision, "placement": placement}
+    assert stages(compression, **wish) == ["train", *last]
+    network = compression.of(Candidate(wish))  # type: ignore[arg-type]
+    assert isinstance(network, Stage)
+    assert network.params.get("precision", precision) == precision
