@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Tuple
 
@@ -98,7 +99,9 @@ def _entrant(path: str, asked: dict[str, Any], sha256: str, inputs: Path | None)
 
 def infer(command: dict[str, Any], _: Writer) -> Outcome:
     """Run all samples through an engine, on every core: speed does not matter here, only what comes out."""
-    deployment = Deployment.of(dict(command["deployment"], threads=0, streams=1))
+    asked = Deployment.of(command["deployment"])
+    streams = asked.streams if "+" in asked.placement else 1  # several units want a stream each
+    deployment = replace(asked, threads=0, streams=streams)
     engine = RUNTIMES[deployment.runtime].load(Path(command["engine"]), deployment)
     return {}, engine.outputs(Path(command["inputs"]))
 

@@ -1,6 +1,7 @@
 """The stages of compression: each reads files, writes one file, and tells what it did.
 
-    train │ weights ──► prune ──► finetune ──► export ──► quantise
+    train │ weights ──► prune ──► finetune ──► export ──► quantise ──► ranges
+                                                   └────┴──────► cast
 
 A pass is a module with ``run(inputs, params, out, *, progress=None) -> info`` and a version; it knows nothing of
 caches, processes or the others. Importing this package is cheap: a pass and torch load when it is asked for.
@@ -26,7 +27,9 @@ PASSES = Registry(
         "prune": ("explorer.passes:prune", "remove the channels of least L1 norm, network-wide"),
         "finetune": ("explorer.passes:finetune", "train a pruned network a little further"),
         "export": ("explorer.passes:export", "write ONNX and check it against the network"),
-        "quantise": ("explorer.passes:quantise", "int8 by calibration, by a recipe for each runtime"),
+        "quantise": ("explorer.passes:quantise", "int8 or fp8 by calibration, by a recipe for each runtime"),
+        "cast": ("explorer.passes:cast", "fp16 or bf16 written into the network's own types"),
+        "ranges": ("explorer.passes:ranges", "int8 as float ONNX with a calibration cache, as a DLA needs it"),
     },
 )
 
@@ -36,7 +39,9 @@ _VERSIONS: dict[str, tuple[int, tuple[str, ...]]] = {
     "prune": (1, ("torch", "torch-pruning")),
     "finetune": (3, ("torch",)),
     "export": (1, ("torch", "onnx", "onnxscript")),
-    "quantise": (3, ("onnx", "onnxruntime")),
+    "quantise": (4, ("onnx", "onnxruntime")),
+    "cast": (1, ("onnx", "onnxruntime")),
+    "ranges": (1, ("onnx", "onnxruntime")),
 }
 
 # How each runtime wants its int8: see `explorer.passes.quantise`.

@@ -2,7 +2,8 @@
 
     onnxruntime   uint8 activations behind and before each layer (the pattern it fuses), int8 weights per channel
     openvino      the same before each layer only: what follows a layer is fused into it, and its output stays float
-    tensorrt      symmetric int8 throughout, float bias, a pair of its own before each input; residual sums too
+    tensorrt      symmetric int8 throughout, float bias, a pair of its own before each input; residual sums too; ranges
+                  without the outermost 0.001 % of values (`benchmarks/README.md` says what that is worth)
 
 Speed-up over fp32 in the same runtime, batch 1, one thread (CPU time on an AMD EPYC with AVX2 and no VNNI):
 
@@ -23,6 +24,7 @@ from typing import Any
 import onnx
 
 from explorer.errors import BadInput, Problem
+from explorer.passes import float8
 from explorer.registry import nearest
 
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -44,6 +46,7 @@ class QuantRecipe:
     rank3: bool = True  # 3-D convolutions
     transposed: bool = True  # transposed convolutions
     min_channels: int = 1  # convolutions of fewer input channels stay float
+    float8: bool = False  # pairs of fp8 in the end, for layers that have it
     fixed: tuple[str, ...] = ()  # settings that the runtime leaves no choice in
     options: Mapping[str, Any] = field(default_factory=dict)  # further ones of onnxruntime.quantization
 
@@ -66,6 +69,7 @@ RECIPES: Mapping[str, QuantRecipe] = {
         reduce_range=False,
         outputs=False,
         bias=False,
+        method="percentile",
         residuals=True,
         fixed=("activation_range", "weight_type"),
         options={"WeightSymmetric": True, "AddQDQPairToWeight": True, "DedicatedQDQPair": True},
@@ -84,10 +88,10 @@ SETTINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def recipe_of(params: Mapping[str, Any]) -> QuantRecipe:
-    """The recipe named by ``params["recipe"]``, with whatever of `SETTINGS` is in `params`.
+    """The recipe named by ``params["recipe"]``, with whatever of `SETTINGS` is in `params`, and its ``precision``.
 
     Raises:
-        BadInput: an unknown recipe or word, or a setting the runtime leaves no choice in.
+        BadInput: an unknown recipe or word, a setting the runtime leaves no choice in, a precision the recipe has not.
     """
     name = params["recipe"]
     if name not in RECIPES:
@@ -98,7 +102,15 @@ def recipe_of(params: Mapping[str, Any]) -> QuantRecipe:
         if params.get(setting) is not None:
             _check_setting(name, setting, params[setting])
             changes[attribute] = words[params[setting]]
-    return replace(RECIPES[name], **changes)
+    return replace(RECIPES[name], float8=_is_float8(name, params.get("precision")), **changes)
+
+
+def _is_float8(name: str, precision: Any) -> bool:
+    allowed = ("int8", "fp8") if name == "tensorrt" else ("int8",)
+    if precision not in (None, *allowed):
+        what = f"the recipe {name} has no such precision"
+        raise BadInput(Problem(what, path="precision", seen=repr(precision), allowed=", ".join(allowed)))
+    return bool(precision == "fp8")
 
 
 def _check_setting(name: str, setting: str, word: str) -> None:
@@ -111,7 +123,7 @@ def _check_setting(name: str, setting: str, word: str) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """A layer, and why it stays float; empty when it becomes int8."""
+    """A layer, and why it stays float; empty when it becomes int8, or fp8."""
 
     node: str
     op: str
@@ -119,7 +131,7 @@ class Choice:
 
 
 def choose(model: onnx.ModelProto, recipe: QuantRecipe) -> tuple[Choice, ...]:
-    """For every layer with weights, and every residual sum, whether it becomes int8.
+    """For every layer with weights, and every residual sum, whether it is quantised.
 
     Args:
         model: its nodes have names.
@@ -131,17 +143,23 @@ def choose(model: onnx.ModelProto, recipe: QuantRecipe) -> tuple[Choice, ...]:
 def _choices(graph: onnx.GraphProto, recipe: QuantRecipe) -> Iterator[Choice]:
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     made_by = {name: node for node in graph.node for name in node.output}
+    chosen: dict[str, Choice] = {}
     for node in graph.node:
         if node.op_type in _LAYERS:
-            yield Choice(node.name, node.op_type, _why_float(node, weights, recipe))
+            chosen[node.name] = Choice(node.name, node.op_type, _why_float(node, weights, recipe))
+            yield chosen[node.name]
         elif node.op_type == "Add" and recipe.residuals and _is_residual(node, made_by, weights):
-            yield Choice(node.name, node.op_type)
+            makers = [chosen.get(made_by[name].name) for name in node.input if name in made_by]
+            if any(maker is not None and not maker.why_float for maker in makers) or not recipe.float8:
+                yield Choice(node.name, node.op_type)
 
 
 def _why_float(node: onnx.NodeProto, weights: Mapping[str, tuple[int, ...]], recipe: QuantRecipe) -> str:
     shape = weights.get(node.input[1])
     if shape is None:
         return "its second operand is computed, not stored"
+    if recipe.float8 and (why := float8.why_not(node.op_type, shape, _groups(node))):
+        return why
     if node.op_type == "MatMul":
         return "" if len(shape) == 2 else "batched products fail at run time when quantised per channel"
     if node.op_type == "Gemm":

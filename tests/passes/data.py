@@ -42,6 +42,32 @@ def flow() -> ArrayDataset:
     return ArrayDataset(inputs, labels, inputs, labels)
 
 
+def flow_2d() -> ArrayDataset:
+    """`flow`, its 25 frames of two components as 50 channels."""
+    stacked = flow().evaluation().transpose(0, 2, 1, 3, 4).reshape(16, 50, 60, 60)
+    labels = np.repeat(np.arange(4), 4)
+    return ArrayDataset(stacked, labels, stacked, labels)
+
+
+class Flow2D(nn.Module):
+    """The topology of Embedded-Gait's 2D-CNN at an eighth of its widths: no padding, no norms, biases everywhere."""
+
+    input_name, output_name = "flow", "embedding"
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths, kernels = (50, 12, 24, 64, 64), (7, 5, 3, 2)
+        layers = zip(widths, widths[1:], kernels, strict=False)
+        self.convs = nn.ModuleList(nn.Conv2d(before, after, kernel) for before, after, kernel in layers)
+        self.dense, self.embed, self.last = nn.Linear(64, 256), nn.Linear(256, 128), nn.Linear(128, 128)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = nn.functional.max_pool2d(conv(x).relu(), 2)
+        out: Tensor = self.last(self.embed(self.dense(x.flatten(1))))
+        return out
+
+
 class Residual(nn.Module):
     """Convolutions with batch norm and a residual sum, flattened into a classifier."""
 
