@@ -194,6 +194,7 @@ def _report_answers(bench: Bench, lines: list[str]) -> None:
         assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_finished_study_has_nothing_left_to_do(bench: Bench) -> None:
     first = bench.run()
     first.communicate(timeout=PATIENCE_S)

@@ -64,6 +64,7 @@ def orin(tmp_path: Path) -> Iterator[str]:
         yield server.spec
 
 
+@pytest.mark.slow
 def test_every_other_command_works_in_the_order_of_the_page(readme: str, clone: Path, orin: str) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for command in commands(readme):

@@ -93,6 +93,7 @@ def test_a_board_that_never_comes_back_leaves_with_a_word(boards: Boards) -> Non
     assert [note for note in watching.notes if "no power" in note and "given up" in note]
 
 
+@pytest.mark.slow
 def test_a_board_that_is_not_there_at_first_may_come_later(boards: Boards) -> None:
     one, two = boards.add("one"), boards.add("two")
     working = (boards.folder / "two-python").read_text()
@@ -141,6 +142,7 @@ def test_boards_that_differ_are_refused_in_words(boards: Boards) -> None:
     assert boards.agents("one") == []
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_with_another_board_of_its_kind_and_with_no_other_kind(boards: Boards) -> None:
     few = SPACE.replace("seed: 3", "seed: 3, trials: 2")
     boards.run(boards.add("one"), text=few)

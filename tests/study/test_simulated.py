@@ -92,6 +92,7 @@ def test_figures_follow_from_raw_data(data: StudyData) -> None:
     assert found.same == sum(record.state == "complete" for record in data.records)
 
 
+@pytest.mark.slow
 def test_a_board_is_the_same_whenever_it_is_asked(tmp_path: Path, root: Path) -> None:
     one, other = (explored(tmp_path / name, root, "orin-nano").records for name in ("one", "other"))
     assert [record.params for record in one] == [record.params for record in other]
@@ -101,6 +102,7 @@ def test_a_board_is_the_same_whenever_it_is_asked(tmp_path: Path, root: Path) ->
             assert metric.value == pytest.approx(there.metrics[name].value, rel=1e-3), (here.params, name)
 
 
+@pytest.mark.slow
 def test_what_a_virtual_board_has_refused_is_kept_for_the_next_study(tmp_path: Path, root: Path) -> None:
     data, onnx = explored(tmp_path, root, "agx-orin-64"), tmp_path / "small.onnx"
     foresight = Foresight(read_study(data.folder)["device"], tmp_path / "cache")

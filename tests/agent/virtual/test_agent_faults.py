@@ -58,6 +58,7 @@ def test_over_current_events_are_counted(start: Start, tmp_path: Path) -> None:
     assert counts == [0, 2]
 
 
+@pytest.mark.slow
 def test_sensors_that_average_lengthen_the_measurement(start: Start, tmp_path: Path) -> None:
     board = start("orin-nano", *LOCK, samples=512)
     assert board.told["meters"]["ina3221"]["lag_s"] == pytest.approx(3.4, abs=0.05)
