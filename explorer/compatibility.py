@@ -72,7 +72,12 @@ def prospect(spec: str, model: str, *, batch: int = 1) -> Prospect:
     with connect(spec, cache=cache_root(), holder=who_asks("explorer agent check --model"), search=Path.cwd()) as board:
         target = Target.of_capabilities(board.capabilities)
     graph = Graph.of(_onnx(model, target), final=False)
-    wishes = ({"precision": p, "placement": unit, "batch": batch} for p in PRECISIONS for unit in PLACEMENTS)
+    streams = 1 + (target.dla_cores or 0)  # an engine on each unit wants one
+    wishes = (
+        {"precision": precision, "placement": unit, "batch": batch, "streams": streams if unit == "gpu+dla" else 1}
+        for precision in PRECISIONS
+        for unit in PLACEMENTS
+    )
     return Prospect(model, spec, target, batch, tuple(_verdict(target, graph, wish) for wish in wishes))
 
 

@@ -154,7 +154,7 @@ def _foreseen(source: Path, sha256: str, deployment: Mapping[str, Any], bench: B
     try:
         yield
     except Infeasible as refusal:
-        bench.foresight.learn(sha256, deployment, str(refusal))
+        bench.foresight.learn(sha256, deployment, str(refusal).removeprefix(on_board(bench.device.name, "")))
         raise
 
 

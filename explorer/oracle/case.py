@@ -45,6 +45,11 @@ class Case:
         return int(self.deployment.get("streams", 1))
 
     @property
+    def units(self) -> int:
+        """How many engines run at once."""
+        return 1 + (self.target.dla_cores or 0) if self.placement == "gpu+dla" else 1
+
+    @property
     def on_dla(self) -> bool:
         return self.placement in ON_DLA
 
@@ -89,6 +94,7 @@ class Case:
             "placement": self.placement,
             "batch": self.batch,
             "streams": self.streams,
+            "units": self.units,
             "opset": self.graph.opset if self.graph else 0,
             "opset_limit": self.target.opset_limit,
             "fixed": self.graph.batch if self.graph else None,

@@ -46,7 +46,7 @@ class Refusal:
 
     def __str__(self) -> str:
         where = f" ({', '.join(self.nodes[:3])}{', …' if len(self.nodes) > 3 else ''})" if self.nodes else ""
-        return f"{self.reason}{where} [{self.rule}: {self.source}]"
+        return f"{self.reason}{where} [{self.rule}; {self.source}]"
 
 
 @dataclass(frozen=True)
@@ -285,6 +285,12 @@ RULES = (
         "a DLA computes in fp16 and int8 only",
         "dla-layers",
         lambda case: case.on_dla and case.precision in ("fp32", "tf32", "bf16", "fp8"),
+    ),
+    Rule(
+        "a-stream-each",
+        "{placement} runs an engine on each of {units} units: it needs {units} streams or more, not {streams}",
+        "agent-units",
+        lambda case: "streams" in case.deployment and case.streams < case.units,
     ),
     Rule(
         "dla-dynamic",

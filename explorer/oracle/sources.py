@@ -38,5 +38,6 @@ SOURCES = {
     "jetpack-38": "https://github.com/rbonghi/jetson_stats/issues/820",
     "jetpack-39": "https://github.com/anduril/jetpack-nixos/blob/master/sourceinfo/r39.2-debs.json",
     "agent": "agents/explorer_agent/runtimes/onnxfile.py",
+    "agent-units": "agents/explorer_agent/runtimes/tensorrt/units.py",
     "board": "seen on the board",
 }

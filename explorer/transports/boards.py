@@ -100,6 +100,7 @@ def _simulated(spec: str, bundle: Path, cache: Path, words: list[str], settings:
     """A virtual board: an agent on this machine, with a home for itself and a clock that nothing here disturbs."""
     name = spec.removeprefix(specs.SIM)
     faults = [f"--fault={fault}={json.dumps(how)}" for fault, how in settings.get("faults", {}).items()]
+    words += [] if settings.get("clocks") else ["--clocks=lock"]  # nobody's board is changed by it
     words = [*words, f"--simulate={name}", f"--seed={settings.get('seed', 0)}", *faults]
     own = {"home": settings.get("home", cache / "virtual" / name), "python": settings.get("python", sys.executable)}
     return Started(_local(spec, bundle, cache, words, own), settings, shares_host=False)

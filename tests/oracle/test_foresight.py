@@ -63,7 +63,7 @@ def test_the_file_itself_is_looked_at(onnx: Path, tmp_path: Path) -> None:
 
 def test_what_a_board_refused_is_known_to_the_next_study_on_such_a_board(onnx: Path, tmp_path: Path) -> None:
     Foresight(ORIN, tmp_path).learn("sha", wish(), "orin: build: the builder gave None")
-    assert "the builder gave None [learnt: " in Foresight(ORIN, tmp_path).of(onnx, "sha", wish())
+    assert "the builder gave None [learnt; " in Foresight(ORIN, tmp_path).of(onnx, "sha", wish())
     assert Foresight({**ORIN, "fingerprint": "orin-2"}, tmp_path).of(onnx, "sha", wish()) == ""
     assert Foresight(ORIN, tmp_path).of(onnx, "other", wish()) == ""
 

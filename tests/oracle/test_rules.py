@@ -108,6 +108,10 @@ BOARDS = [
     Case(ORIN, want("bf16", "dla"), "dla-precision", "dla-layers"),
     Case(ORIN, want("fp16", "dla", batch=4096), source="dla-layers"),
     Case(ORIN, want("fp16", "dla", batch=4097), "dla-batch", "dla-layers"),
+    Case(ORIN, want("fp16", "gpu+dla", streams=2), "a-stream-each", "agent-units"),
+    Case(ORIN, want("fp16", "gpu+dla", streams=3), source="agent-units"),
+    Case(NX_8, want("fp16", "gpu+dla", streams=2), source="agent-units"),
+    Case(NX_8, want("fp16", "gpu+dla", streams=1), "a-stream-each", "agent-units"),
     Case(ORIN, want("fp16", "gpu", batch=4097), source="dla-layers"),
     Case(ORIN, want("fp16", "vpu"), "placement", "dla-11.3"),
     # what is not told is nothing that would be refused

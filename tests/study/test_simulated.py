@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from explorer.artifacts import sha256_of
 from explorer.config import load
-from explorer.oracle import Foresight, Graph, Target, refusals
+from explorer.oracle import Graph, Target, refusals
 from explorer.report.recompute import recompute
 from explorer.result import Record
-from explorer.space import Candidate
 from explorer.store import StudyData, read, read_study
 from explorer.study import run
 from tests.fixtures.watching import Watching
 
 SPACE = """\
-study: s
+study: {study}
 model: small.onnx
 device: "sim:{board}"
 runtime: tensorrt
@@ -34,11 +32,13 @@ measure: {{budget_s: 0.5}}
 MEASURED = {"latency_ms", "throughput_ips", "energy_mj", "power_w"}
 
 
-def explored(folder: Path, root: Path, board: str, *, sampler: str = "random", seed: int = 0) -> StudyData:
+def explored(
+    folder: Path, root: Path, board: str, *, sampler: str = "random", seed: int = 0, study: str = "s", more: str = ""
+) -> StudyData:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "examples" / "own_onnx" / "small.onnx", folder)
     space = folder / "space.yaml"
-    space.write_text(SPACE.format(board=board, sampler=sampler, seed=seed))
+    space.write_text(SPACE.format(board=board, sampler=sampler, seed=seed, study=study) + more)
     ending = run(load(space), results=folder / "results", cache=folder / "cache", watcher=Watching())
     return read(ending.folder)
 
@@ -103,13 +103,13 @@ def test_a_board_is_the_same_whenever_it_is_asked(tmp_path: Path, root: Path) ->
 
 
 @pytest.mark.slow
-def test_what_a_virtual_board_has_refused_is_kept_for_the_next_study(tmp_path: Path, root: Path) -> None:
-    data, onnx = explored(tmp_path, root, "agx-orin-64"), tmp_path / "small.onnx"
-    foresight = Foresight(read_study(data.folder)["device"], tmp_path / "cache")
-    fixed = load(tmp_path / "space.yaml").space.fixed
-    shown = [record for record in data.records if ": build: " in record.reason]
-    assert shown, "an engine on GPU and both DLAs wants three streams"
+def test_what_a_board_has_refused_is_not_asked_of_it_again(tmp_path: Path, root: Path) -> None:
+    faults = "device_options: {faults: {out_of_memory_mb: 0.001}}\n"
+    first = explored(tmp_path, root, "orin-nano", more=faults)
+    shown = [record for record in first.records if record.reason.startswith("sim:orin-nano: build: out of memory")]
+    assert shown
+    again = explored(tmp_path, root, "orin-nano", more=faults, study="again")
+    reasons = {record.number: record.reason for record in again.records}
     for record in shown:
-        wish = Candidate(record.params, fixed).deployment
-        assert foresight.before(wish) == ""
-        assert "learnt" in foresight.of(onnx, sha256_of(onnx), wish)
+        assert reasons[record.number].startswith("sim:orin-nano: build: out of memory")
+        assert "[learnt; seen on the board" in reasons[record.number]
