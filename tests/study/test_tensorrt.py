@@ -1,0 +1,132 @@
+"""Whole studies in TensorRT, with a face of it in the agent: each release gets each precision in the form it takes, and
+what it cannot do is said, not tried.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from explorer.config import load
+from explorer.store import StudyData, read, read_study
+from explorer.study import run
+from explorer.transports import boards, bundle
+from tests.agent.runtimes.tensorrt import faces
+from tests.agent.runtimes.tensorrt.faces.compiled import compiled
+from tests.agent.runtimes.tensorrt.test_agent import MODULE
+from tests.fixtures.watching import Watching
+
+SPACE = """\
+study: s
+model: small.onnx
+device: "local:"
+device_options: {clocks: lock}
+runtime: tensorrt
+space:
+  precision: [PRECISIONS]
+  placement: [gpu, dla]
+objectives: {throughput_ips: max, output_error: min}
+search: {sampler: random, trials: 14, race: off}
+measure: {warmup_s: 0.02, window_s: 0.02, windows_min: 3, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
+"""
+OPSETS = {"8.5": 17, "10.3": 20, "11": 22}
+# What a face computes, ONNX Runtime computes for it: that has no convolution of bf16, which 11 wants written into the file.
+ASKED = {face: ("fp32", "tf32", "fp16", *(["bf16"] if face != "11" else []), "int8", "fp8", "best") for face in OPSETS}
+
+
+@pytest.fixture(scope="module")
+def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cuda")
+    if why_not := compiled(folder):
+        pytest.skip(why_not)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["8.5", pytest.param("10.3", marks=pytest.mark.slow), "11"])
+def explored(
+    request: pytest.FixtureRequest, cudart: Path, tmp_path_factory: pytest.TempPathFactory, root: Path
+) -> tuple[str, StudyData]:
+    """A study on a board that has that TensorRT and two DLAs."""
+    face, place = str(request.param), tmp_path_factory.mktemp("study")
+    _small(root / "examples" / "own_onnx" / "small.onnx", place / "small.onnx", OPSETS[face])
+    (place / "space.yaml").write_text(SPACE.replace("PRECISIONS", ", ".join(ASKED[face])))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(boards, "make_bundle", _with_face)
+        patched.setenv("FACE", face)
+        patched.setenv("LD_LIBRARY_PATH", str(cudart))
+        patched.setenv("XDG_CACHE_HOME", str(place / "own"))
+        ending = run(load(place / "space.yaml"), results=place / "results", cache=place / "cache", watcher=Watching())
+    return face, read(ending.folder)
+
+
+def _small(source: Path, path: Path, opset: int) -> None:
+    """The example's network in an opset that the parser reads; its nodes have names."""
+    model = onnx.version_converter.convert_version(onnx.load(source), opset)
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+    onnx.save(model, path)
+
+
+def _with_face(cache: Path, **how: Any) -> tuple[Path, str]:
+    """The agent's file, and in it a module `tensorrt`."""
+    path, sha256 = bundle.make_bundle(cache, **how)
+    made = cache / "with-face.pyz"
+    if not made.exists():
+        shutil.copy(path, made)
+        with zipfile.ZipFile(made, "a") as archive:
+            archive.writestr("tensorrt/__init__.py", MODULE)
+            for file in sorted(Path(faces.__file__).parent.glob("*.py")):
+                archive.write(file, f"faces/{file.name}")
+    return made, sha256
+
+
+def endings(data: StudyData) -> dict[tuple[str, str], str]:
+    return {
+        (record.params["precision"], record.params["placement"]): record.reason or record.state
+        for record in data.records
+    }
+
+
+def test_every_precision_is_run_or_refused_with_its_reason(explored: tuple[str, StudyData]) -> None:
+    face, data = explored
+    told = endings(data)
+    assert len(told) == 2 * len(ASKED[face])
+    assert not [(record.params, record.reason) for record in data.records if record.state == "failed"]
+    possible = {
+        "8.5": {"fp32", "tf32", "fp16", "int8", "best"},
+        "10.3": {"fp32", "tf32", "fp16", "bf16", "int8", "best"},
+        "11": {"fp32", "tf32", "fp16", "int8"},
+    }[face]
+    assert {precision for (precision, unit), how in told.items() if (unit, how) == ("gpu", "complete")} == possible, (
+        told
+    )
+    assert "best-release" in told["best", "gpu"] or face != "11"
+    assert "fp8" in told["fp8", "gpu"]
+
+
+def test_dla_is_used_where_there_is_one_and_told_where_not(explored: tuple[str, StudyData]) -> None:
+    face, data = explored
+    told = {precision: how for (precision, unit), how in endings(data).items() if unit == "dla"}
+    if face == "11":  # 11.4.0: the release serves none
+        assert "complete" not in told.values(), told
+        assert "dla-release" in told["fp16"]
+        return
+    assert {precision for precision, how in told.items() if how == "complete"} == {"fp16", "int8", "best"}, told
+    for record in data.records:
+        if record.state == "complete" and record.params["placement"] == "dla":
+            assert record.evaluation.units["macs"].get("dla", 0) > 0
+
+
+def test_the_record_says_that_it_was_measured_in_a_lesser_form(explored: tuple[str, StudyData]) -> None:
+    """This is no Jetson: there is no sensor of power, and nobody may set its clocks."""
+    _, data = explored
+    device = read_study(data.folder)["device"]
+    assert device["runtimes"]["tensorrt"]["available"]
+    for record in data.records:
+        if record.state == "complete":
+            assert "energy_mj" not in record.metrics or record.evaluation.estimated
