@@ -47,7 +47,9 @@ def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["8.5", pytest.param("10.3", marks=pytest.mark.slow), "11"])
+@pytest.fixture(
+    scope="module", params=["8.5", *(pytest.param(face, marks=pytest.mark.slow) for face in ("10.3", "11"))]
+)
 def explored(
     request: pytest.FixtureRequest, cudart: Path, tmp_path_factory: pytest.TempPathFactory, root: Path
 ) -> tuple[str, StudyData]:
