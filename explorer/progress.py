@@ -22,7 +22,7 @@ from explorer.space import Candidate
 if TYPE_CHECKING:
     from explorer.study import Ending
 
-COMPRESSION = ("train", "prune", "finetune", "export", "quantise")
+COMPRESSION = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")
 JOBS = ("build", "measure", "infer")
 _UNITS = {"_ips": "/s", "_mj": " mJ", "_ms": " ms", "_mb": " MB", "_w": " W"}
 
@@ -121,7 +121,7 @@ def summary(ending: Ending) -> str:
     estimated = any(record.evaluation.estimated for record in ending.records)
     simulated = any(record.evaluation.simulated for record in ending.records)
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
-    lines += [_compression(ending.records)]
+    lines += [_folded(_compression(ending.records))]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
     lines += [f"{wording.SIMULATED} {wording.MEANING[wording.SIMULATED]}"] if simulated else []
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])

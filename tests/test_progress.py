@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from explorer.errors import on_board
-from explorer.progress import _in_short, brief, short_names, summary
-from explorer.result import Evaluation, Metric, Record
+from explorer.progress import COMPRESSION, _in_short, brief, short_names, summary
+from explorer.result import Evaluation, Metric, Record, StageTime
 from explorer.study import Ending
 
 
@@ -50,9 +50,12 @@ def test_why_there_is_no_result_is_told_without_the_board_and_the_job(board: str
 
 def test_the_last_words_of_a_run_fit_a_terminal() -> None:
     reason = "the budget of 560 trials is spent; 12 candidates are still undecided, and 3 boards were lost"
+    stages = {name: StageTime(1.0, cached=True) for name in COMPRESSION}
     states = ["complete", "infeasible", "failed", "void", "cancelled"]
     records = tuple(
-        Record(number, states[number % 5], {}, f"ssh://nvidia@orin-{number % 7}.local", "", 0.0, Evaluation({}))
+        Record(
+            number, states[number % 5], {}, f"ssh://nvidia@orin-{number % 7}.local", "", 0.0, Evaluation(stages=stages)
+        )
         for number in range(560)
     )
     lines = summary(Ending(reason, Path("results/s"), records)).splitlines()
