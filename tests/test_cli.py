@@ -144,6 +144,7 @@ def test_no_study_is_one_clear_message(tmp_path: Path) -> None:
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.slow
 def test_control_c_saves_and_the_same_command_continues(folder: Path) -> None:
     command = [sys.executable, "-m", "explorer", "run", "--space", "space.yaml"]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

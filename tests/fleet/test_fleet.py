@@ -152,6 +152,7 @@ def test_a_study_goes_on_with_another_board_of_its_kind_and_with_no_other_kind(b
     assert [record.device for record in whole(boards)] == ["one.yaml"] * 2 + ["two.yaml"] * 6
 
 
+@pytest.mark.slow
 def test_a_slower_board_is_brought_to_the_scale_of_the_first(boards: Boards) -> None:
     watching = Watching()
     boards.run(boards.add("one", latency_s=0.005), boards.add("two", latency_s=0.010), watching=watching)

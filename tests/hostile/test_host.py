@@ -150,7 +150,9 @@ def test_ten_thousand_frames_of_noise_end_in_words(source: Path) -> None:
 OTHERS: tuple[Any, ...] = (None, True, -1, 10**19, 0.5, "", "\x1b[2J\ud800../../etc/passwd", [], [[]], {}, {"": None})
 
 
-@pytest.mark.parametrize("request_", ["hello", *ANSWERS])
+@pytest.mark.parametrize(
+    "request_", ["hello", *(pytest.param(n, marks=pytest.mark.slow) if n == "measure" else n for n in ANSWERS)]
+)
 def test_a_field_of_any_other_kind_or_missing_ends_in_words(request_: str, source: Path) -> None:
     message, body = ANSWERS.get(request_, (HELLO, b""))
     for *way, last in list(places(message)):

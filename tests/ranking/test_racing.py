@@ -32,6 +32,7 @@ def studies(racing: ModuleType) -> list[Any]:
     return [racing.study(racing.BOARDS["stays"], seed) for seed in range(8)]
 
 
+@pytest.mark.slow
 def test_races_do_better_than_the_same_time_spent_on_measuring_once(studies: list[Any]) -> None:
     once, raced = (sum(getattr(ways, name).errors for ways in studies) for name in ("once", "raced"))
     assert once >= 6
@@ -39,6 +40,7 @@ def test_races_do_better_than_the_same_time_spent_on_measuring_once(studies: lis
     assert all(abs(ways.once.device_s / ways.raced.device_s - 1) < 0.1 for ways in studies)
 
 
+@pytest.mark.slow
 def test_probabilities_are_shares_of_what_is_so(racing: ModuleType, studies: list[Any]) -> None:
     before, after = (racing.Brier.of([getattr(ways, name) for ways in studies]) for name in ("brief", "raced"))
     assert before.reliability < 0.01

@@ -51,9 +51,9 @@ def test_hello_is_that_of_the_board_and_says_simulated(start: Start) -> None:
     [
         ("nano", "p3448-0000", "8.2.1.8", 53, 0, 13, "module_input_5v/1"),
         ("xavier-nx", "p3668-0000", "8.5.2.2", 72, 2, 17, "module_input/1"),
-        ("agx-xavier", "p2888-0004", "8.5.2.2", 72, 2, 17, "sum_of_six/1"),
-        ("orin-nano", "p3767-0005", "10.3.0.30", 87, 0, 20, "module_input/1"),
-        ("orin-nx-16", "p3767-0000", "10.3.0.30", 87, 2, 20, "module_input/1"),
+        pytest.param(*("agx-xavier", "p2888-0004", "8.5.2.2", 72, 2, 17, "sum_of_six/1"), marks=pytest.mark.slow),
+        pytest.param(*("orin-nano", "p3767-0005", "10.3.0.30", 87, 0, 20, "module_input/1"), marks=pytest.mark.slow),
+        pytest.param(*("orin-nx-16", "p3767-0000", "10.3.0.30", 87, 2, 20, "module_input/1"), marks=pytest.mark.slow),
         ("thor", "p3834-0008", "10.13.3.9", 110, 0, 20, "carrier_input/1"),
     ],
 )
