@@ -41,7 +41,6 @@ SECTIONS = {
     "Power and clocks": ("rails", "total", "lag", "meter", "power mode", "clocks", "sudo"),
     "At this moment": ("temperature", "throttling", "desktop", "load"),
 }
-INSTALLED = ("cuda", "tensorrt", "python", "disk")
 LEGEND = "ok: fine   note: good to know   warn: could be better   bad: has to be mended"
 STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "bad": "bold red"}
 
@@ -142,7 +141,7 @@ def examine(spec: str) -> Examination:
     me = who_asks(f"explorer agent check, process {os.getpid()}")
     with connect(spec, cache=cache_root(), holder=me, search=Path.cwd()) as device:
         reached_s = time.perf_counter() - started
-        return Examination(spec, (*_way(device, reached_s), *_simulated(device), *_told(device)))
+        return Examination(spec, (*_way(device, reached_s), *_told(device)))
 
 
 def page(examination: Examination) -> Text:
@@ -218,17 +217,9 @@ def _seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} s"
 
 
-def _simulated(device: Device) -> Iterator[Finding]:
-    if "simulated" in device.capabilities:
-        words = "a virtual board: what is told of it, and what it will measure of time and power, comes from a model"
-        yield Finding("simulated", "note", words)
-
-
 def _told(device: Device) -> Iterator[Finding]:
-    """What the agent found; of a virtual board not what the machine that plays it lacks."""
-    left_out = INSTALLED if "simulated" in device.capabilities else ()
     try:
-        yield from (found for found in map(Finding.of, device.findings()) if found.topic not in left_out)
+        yield from map(Finding.of, device.findings())
     except (Infeasible, JobFailed) as error:  # an older one does not know the question
         yield Finding("agent", "note", f"it tells no more than this: {error}")
 

@@ -20,7 +20,7 @@ from explorer.datasets.protocols import Dataset, Tallying
 from explorer.derivation import Given, Score, derived, raw_of, reference_level, score_json
 from explorer.device import Built, Device
 from explorer.device.parcel import sha256_of_arrays
-from explorer.errors import ExplorerError, Infeasible, JobFailed, on_board
+from explorer.errors import BadInput, ExplorerError, Infeasible, JobFailed, on_board
 from explorer.oracle import Foresight, graph_of
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Constraint, Evaluation, Metric, StageTime
@@ -149,13 +149,25 @@ def _foreseen(source: Path, sha256: str, deployment: Mapping[str, Any], bench: B
     if bench.foresight is None:
         yield
         return
-    if why := bench.foresight.of(source, sha256, deployment):
+    try:
+        why = bench.foresight.of(source, sha256, deployment)
+    except BadInput as error:  # the candidate's file, not the board, is at fault
+        raise JobFailed(str(error)) from error
+    if why:
         raise Infeasible(on_board(bench.device.name, why))
     try:
         yield
     except Infeasible as refusal:
-        bench.foresight.learn(sha256, deployment, str(refusal).removeprefix(on_board(bench.device.name, "")))
+        _learn(bench, bench.foresight, sha256, deployment, refusal)
         raise
+
+
+def _learn(bench: Bench, foresight: Foresight, sha256: str, deployment: Mapping[str, Any], refusal: Infeasible) -> None:
+    """Keep a refusal; where it cannot be kept, that is said, and it will be found out again."""
+    try:
+        foresight.learn(sha256, deployment, str(refusal).removeprefix(on_board(bench.device.name, "")))
+    except BadInput as error:
+        bench.note(str(error))
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,8 @@ def test_a_virtual_board_says_that_it_is_one() -> None:
     told = check("sim:thor")
     assert told.returncode == 0, told.stderr
     words = " ".join(told.stdout.split())
-    assert "note simulated a virtual board: what is told of it" in words
+    assert "note simulated a virtual board: what it tells" in words
+    assert "14 cores" in words
     assert "nvidia-jetpack" not in words, "nobody shall install anything for it here"
     assert "NVIDIA Jetson AGX Thor" in words
     assert columns(told.stdout) <= 80

@@ -4,8 +4,6 @@ what it cannot do is said, not tried.
 
 from __future__ import annotations
 
-import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,8 @@ from explorer.config import load
 from explorer.store import StudyData, read, read_study
 from explorer.study import run
 from explorer.transports import boards, bundle
-from tests.agent.runtimes.tensorrt import faces
 from tests.agent.runtimes.tensorrt.faces.compiled import compiled
-from tests.agent.runtimes.tensorrt.test_agent import MODULE
+from tests.agent.runtimes.tensorrt.faces.packed import packed
 from tests.fixtures.watching import Watching
 
 SPACE = """\
@@ -78,13 +75,7 @@ def _with_face(cache: Path, **how: Any) -> tuple[Path, str]:
     """The agent's file, and in it a module `tensorrt`."""
     path, sha256 = bundle.make_bundle(cache, **how)
     made = cache / "with-face.pyz"
-    if not made.exists():
-        shutil.copy(path, made)
-        with zipfile.ZipFile(made, "a") as archive:
-            archive.writestr("tensorrt/__init__.py", MODULE)
-            for file in sorted(Path(faces.__file__).parent.glob("*.py")):
-                archive.write(file, f"faces/{file.name}")
-    return made, sha256
+    return made if made.exists() else packed(path, made), sha256
 
 
 def endings(data: StudyData) -> dict[tuple[str, str], str]:

@@ -21,7 +21,16 @@ from explorer_agent.wire import Message
 HEARTBEAT_S = 1.0
 _AT_WORK = threading.Lock()
 CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (
-    *(machine.model, machine.processor, machine.virtual, machine.python, machine.disk, machine.memory, machine.date),
+    *(
+        machine.simulated,
+        machine.model,
+        machine.processor,
+        machine.virtual,
+        machine.python,
+        machine.disk,
+        machine.memory,
+        machine.date,
+    ),
     *(software.runtimes, software.nvidia),
     *(power.sensors, power.meters, power.power_mode, power.clocks, power.sudo),
     *(now.temperature, now.throttling, now.desktop, now.others),

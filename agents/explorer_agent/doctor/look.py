@@ -42,6 +42,11 @@ class Look:
     throttled: Mapping[str, int] = field(init=False)
     cpu_s: Mapping[int, float] = field(init=False)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the board is a virtual one: what the machine that plays it has or lacks is not the board's."""
+        return bool(self.capabilities.get("simulated"))
+
     def __post_init__(self) -> None:
         self.began = time.monotonic()
         self.jetson = jetson.facts(self.root)

@@ -42,8 +42,14 @@ def _jetpack(jetpack: str, l4t: str) -> Finding:
     return finding("jetpack", WARN, "which one is not told", advice)
 
 
+def simulated(look: Look) -> Iterator[Finding]:
+    if look.simulated:
+        yield finding("simulated", NOTE, "a virtual board: what it tells and measures of time and power is a model's")
+
+
 def processor(look: Look) -> Iterator[Finding]:
-    usable, there = board.cores(), os.cpu_count() or 0
+    usable = look.capabilities["cores"] if look.simulated else board.cores()
+    there = usable if look.simulated else os.cpu_count() or 0
     cores = f"{usable} of {there} cores usable" if usable < there else f"{there} cores"
     yield finding("processor", OK, f"{board.cpu_model(look.root)}, {cores}")
 

@@ -36,7 +36,9 @@ def runtimes(look: Look) -> Iterator[Finding]:
 
 
 def nvidia(look: Look) -> Iterator[Finding]:
-    """CUDA, TensorRT and the DLA cores; one line where there is no NVIDIA GPU."""
+    """CUDA, TensorRT and the DLA cores; one line where there is no NVIDIA GPU, none where all of it is imagined."""
+    if look.simulated:
+        return
     if not look.jetson and not (look.root / "proc/driver/nvidia/version").exists():
         yield finding("gpu", NOTE, "no NVIDIA GPU (no Jetson, no NVIDIA driver): CUDA and TensorRT not looked for")
         return

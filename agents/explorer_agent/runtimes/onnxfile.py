@@ -1,7 +1,6 @@
 """Which operators an ONNX file holds, read without the onnx package.
 
-Protocol buffers are a list of (field number, wire type, value); of the four fields below nothing else is needed
-(onnx.proto: ModelProto.graph = 7, GraphProto.node = 1, NodeProto.op_type = 4).
+Fields (onnx.proto): ModelProto.graph = 7, GraphProto.node = 1, NodeProto.op_type = 4.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Iterator
 
 from explorer_agent.messages import INFEASIBLE, AgentError
+from explorer_agent.runtimes.protobuf import pieces
 
 _GRAPH, _NODE, _OP_TYPE = 7, 1, 4
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def op_types(path: Path) -> Counter[str]:
@@ -52,40 +51,7 @@ def require(ops: Counter[str], precision: str) -> None:
 
 
 def _op_types(model: memoryview) -> Iterator[str]:
-    for graph in _fields(model, _GRAPH):
-        for node in _fields(graph, _NODE):
-            for name in _fields(node, _OP_TYPE):
+    for graph in pieces(model, _GRAPH):
+        for node in pieces(graph, _NODE):
+            for name in pieces(node, _OP_TYPE):
                 yield bytes(name).decode("utf-8")
-
-
-def _fields(data: memoryview, wanted: int) -> Iterator[memoryview]:
-    """The length-delimited fields numbered `wanted`."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            _, at = _varint(data, at)
-        elif kind in (_FIXED64, _FIXED32):
-            at += 8 if kind == _FIXED64 else 4
-        elif kind == _BYTES:
-            size, at = _varint(data, at)
-            if at + size > len(data):
-                raise ValueError("a field runs past the end")
-            if number == wanted:
-                yield data[at : at + size]
-            at += size
-        else:
-            raise ValueError(f"unknown wire type {kind}")
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, at
-        shift += 7
-    raise ValueError("a number without end")

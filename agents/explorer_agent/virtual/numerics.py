@@ -8,34 +8,26 @@ What is rounded is stored as real hardware stores it, and summed in fp32, which 
 
 from __future__ import annotations
 
-import struct
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from explorer_agent.messages import INFEASIBLE, AgentError
+from explorer_agent.runtimes.tensorrt.calibration import scales
+from explorer_agent.runtimes.tensorrt.source import CALIBRATION
 
-CALIBRATION = "explorer.calibration"  # the key in the file's metadata; a calibration cache of TensorRT's
 ARITHMETIC = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _ROUNDED = {"fp16": "FLOAT16", "bf16": "BFLOAT16"}
 _STEPS = 127
 
 
 def calibration(model: Any) -> dict[str, float]:
-    """The scale of each tensor that the network brings along: its name, and a float32 in hexadecimal; empty without.
+    """The scale of each tensor that the network brings along; empty without.
 
     Raises:
         AgentError: infeasible: it is no calibration cache.
     """
     text = {pair.key: pair.value for pair in model.metadata_props}.get(CALIBRATION, "")
-    found = {}
-    for line in text.strip().splitlines()[1:]:
-        name, _, number = line.rpartition(":")
-        try:
-            found[name.strip()] = struct.unpack(">f", bytes.fromhex(number.strip()))[0]
-        except (ValueError, struct.error) as error:
-            raise AgentError(INFEASIBLE, f"the calibration has no scale in {line[:80]!r}: {error}") from error
-    return found
+    return scales(text) if text else {}
 
 
 def write(source: Path, precision: str, out: Path) -> str:
@@ -44,10 +36,10 @@ def write(source: Path, precision: str, out: Path) -> str:
 
     model = onnx.load(str(source))
     quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
-    scales = {} if quantised else calibration(model)
-    precision = "fp16" if precision == "best" and not scales and not quantised else precision
-    if scales and precision in ("int8", "best"):
-        words = f"{_quantise(model, scales, onnx)} tensors quantised as the calibration says, fp32 sums"
+    told = {} if quantised else calibration(model)
+    precision = "fp16" if precision == "best" and not told and not quantised else precision
+    if told and precision in ("int8", "best"):
+        words = f"{_quantise(model, told, onnx)} tensors quantised as the calibration says, fp32 sums"
     elif precision in _ROUNDED and not quantised:
         words = f"{_round(model, _ROUNDED[precision], onnx)} tensors rounded to {precision}, fp32 sums"
     else:
@@ -56,8 +48,8 @@ def write(source: Path, precision: str, out: Path) -> str:
     return words
 
 
-def _quantise(model: Any, scales: Mapping[str, float], onnx: Any) -> int:
-    known = [name for name in _floats(model, onnx) if scales.get(name)]
+def _quantise(model: Any, told: Mapping[str, float], onnx: Any) -> int:
+    known = [name for name in _floats(model, onnx) if name in told]
     for weight, axis in _weights(model):
         _replace(weight, partial(_steps, axis=axis), onnx)
 
@@ -65,7 +57,7 @@ def _quantise(model: Any, scales: Mapping[str, float], onnx: Any) -> int:
         scale, zero = f"{name}/scale", f"{name}/zero"
         model.graph.initializer.extend(
             [
-                onnx.helper.make_tensor(scale, onnx.TensorProto.FLOAT, [], [scales[name]]),
+                onnx.helper.make_tensor(scale, onnx.TensorProto.FLOAT, [], [told[name]]),
                 onnx.helper.make_tensor(zero, onnx.TensorProto.INT8, [], [0]),
             ]
         )

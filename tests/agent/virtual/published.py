@@ -39,44 +39,46 @@ def pool(name: str, channels: int, size: Sequence[int], *, kernel: int, stride: 
 
 
 def resnet50(batch: int) -> list[Layer]:
-    return list(_resnet50(batch, (224, 224)))
-
-
-def _resnet50(batch: int, size: tuple[int, int]) -> Iterator[Layer]:
-    yield conv("stem", 3, 64, size, kernel=7, stride=2, batch=batch)
-    yield pool("pool", 64, (size[0] // 2, size[1] // 2), kernel=3, stride=2, batch=batch)
-    now, cin = (size[0] // 4, size[1] // 4), 64
-    for stage, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3))):
-        for block in range(blocks):
-            stride = 2 if stage and not block else 1
-            name, after = f"{stage}.{block}", (now[0] // stride, now[1] // stride)
-            yield conv(f"{name}.1", cin, width, now, batch=batch)
-            yield conv(f"{name}.2", width, width, now, kernel=3, stride=stride, batch=batch)
-            if not block:
-                yield conv(f"{name}.s", cin, width * 4, now, stride=stride, batch=batch)
-            yield conv(f"{name}.3", width, width * 4, after, batch=batch, added=True)
-            now, cin = after, width * 4
-    yield conv("fc", 2048, 1000, (1, 1), batch=batch)
+    return [*_stem((224, 224), batch), *_bottlenecks((224, 224), batch), conv("fc", 2048, 1000, (1, 1), batch=batch)]
 
 
 def resnet34(batch: int) -> list[Layer]:
     """The backbone at 1280 × 768."""
-    return list(_resnet34(batch, (768, 1280)))
+    return [*_stem((768, 1280), batch), *_plain_blocks((768, 1280), batch)]
 
 
-def _resnet34(batch: int, size: tuple[int, int]) -> Iterator[Layer]:
+def _stem(size: tuple[int, int], batch: int) -> Iterator[Layer]:
     yield conv("stem", 3, 64, size, kernel=7, stride=2, batch=batch)
     yield pool("pool", 64, (size[0] // 2, size[1] // 2), kernel=3, stride=2, batch=batch)
+
+
+def _blocks(size: tuple[int, int], *, widened: int) -> Iterator[tuple[str, int, int, tuple[int, int], int]]:
+    """Name, channels in, width, size and stride of each residual block; it gives `widened` times its width."""
     now, cin = (size[0] // 4, size[1] // 4), 64
     for stage, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3))):
         for block in range(blocks):
             stride = 2 if stage and not block else 1
-            name, after = f"{stage}.{block}", (now[0] // stride, now[1] // stride)
-            yield conv(f"{name}.1", cin, width, now, kernel=3, stride=stride, batch=batch)
-            if stride > 1:
-                yield conv(f"{name}.s", cin, width, now, stride=stride, batch=batch)
-            yield conv(f"{name}.2", width, width, after, kernel=3, batch=batch, added=True)
-            now, cin = after, width
+            yield f"{stage}.{block}", cin, width, now, stride
+            now, cin = (now[0] // stride, now[1] // stride), width * widened
+
+
+def _bottlenecks(size: tuple[int, int], batch: int) -> Iterator[Layer]:
+    for name, cin, width, now, stride in _blocks(size, widened=4):
+        yield conv(f"{name}.1", cin, width, now, batch=batch)
+        yield conv(f"{name}.2", width, width, now, kernel=3, stride=stride, batch=batch)
+        if cin != width * 4:
+            yield conv(f"{name}.s", cin, width * 4, now, stride=stride, batch=batch)
+        after = (now[0] // stride, now[1] // stride)
+        yield conv(f"{name}.3", width, width * 4, after, batch=batch, added=True)
+
+
+def _plain_blocks(size: tuple[int, int], batch: int) -> Iterator[Layer]:
+    for name, cin, width, now, stride in _blocks(size, widened=1):
+        yield conv(f"{name}.1", cin, width, now, kernel=3, stride=stride, batch=batch)
+        if cin != width:
+            yield conv(f"{name}.s", cin, width, now, stride=stride, batch=batch)
+        after = (now[0] // stride, now[1] // stride)
+        yield conv(f"{name}.2", width, width, after, kernel=3, batch=batch, added=True)
 
 
 def mobilenet(batch: int) -> list[Layer]:

@@ -10,18 +10,16 @@ Fields (onnx.proto): ModelProto.graph = 7, .metadata_props = 14 (key = 1, value 
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Tuple, Union
+from typing import Callable, Iterator
 
 from explorer_agent.messages import INFEASIBLE, AgentError
+from explorer_agent.runtimes import protobuf
+from explorer_agent.runtimes.protobuf import Field, fields, piece, pieces
 
 # The calibration of an int8 network without QuantizeLinear, in the format of TensorRT's own cache.
 CALIBRATION = "explorer.calibration"
 # "strong": the network's own types are its precisions, also where TensorRT would choose.
 TYPING = "explorer.typing"
-
-Value = Union[int, memoryview]
-Field = Tuple[int, int, Value]  # number, wire type, value
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def notes(model: bytes) -> dict[str, str]:
@@ -29,7 +27,7 @@ def notes(model: bytes) -> dict[str, str]:
     found = {}
     for number, _, value in _parsed(model):
         if number == 14:
-            pair = {key: bytes(_piece(text)).decode("utf-8", "replace") for key, _, text in fields(_piece(value))}
+            pair = {key: bytes(piece(text)).decode("utf-8", "replace") for key, _, text in fields(piece(value))}
             found[pair.get(1, "")] = pair.get(2, "")
     return found
 
@@ -44,18 +42,12 @@ def with_batch(model: bytes, batch: int) -> bytes:
 
 
 def _graph(graph: memoryview, batch: int) -> bytes:
-    weights = {
-        bytes(_piece(name)).decode("utf-8")
-        for number, _, tensor in fields(graph)
-        if number == 5
-        for field, _, name in fields(_piece(tensor))
-        if field == 8
-    }
+    weights = {bytes(name).decode("utf-8") for tensor in pieces(graph, 5) for name in pieces(tensor, 8)}
     return _mapped(fields(graph), {11: lambda port: _input(port, batch, weights)})
 
 
 def _input(port: memoryview, batch: int, weights: set[str]) -> bytes:
-    name = next((bytes(_piece(value)).decode("utf-8") for number, _, value in fields(port) if number == 1), "")
+    name = next((bytes(text).decode("utf-8") for text in pieces(port, 1)), "")
     if name in weights:  # before version 4 of the format weights were inputs too
         return bytes(port)
     first = [True]
@@ -74,7 +66,7 @@ def _dimension(found: memoryview, batch: int | None, name: str) -> bytes:
         raise AgentError(INFEASIBLE, f"the input {name} leaves a dimension open beside the batch")
     if batch is not None and isinstance(size, int) and size > 0 and size != batch:
         raise AgentError(INFEASIBLE, f"a batch of {batch} asked for, but {size} is written into the input {name}")
-    return bytes(found) if batch is None else b"\x08" + _number(batch)
+    return bytes(found) if batch is None else b"\x08" + protobuf.number(batch)
 
 
 def _inside(inner: dict[int, Callable[[memoryview], bytes]]) -> Callable[[memoryview], bytes]:
@@ -85,13 +77,13 @@ def _mapped(found: Iterator[Field], inner: dict[int, Callable[[memoryview], byte
     """The fields again, those of `inner` by its functions."""
     out = bytearray()
     for number, kind, value in found:
-        out += _number(number << 3 | kind)
+        out += protobuf.number(number << 3 | kind)
         if isinstance(value, int):
-            out += _number(value)
-        elif kind == _BYTES:
-            piece = inner[number](value) if number in inner else value
-            out += _number(len(piece))
-            out += piece
+            out += protobuf.number(value)
+        elif kind == protobuf.BYTES:
+            within = inner[number](value) if number in inner else value
+            out += protobuf.number(len(within))
+            out += within
         else:
             out += value
     return bytes(out)
@@ -102,53 +94,3 @@ def _parsed(model: bytes) -> Iterator[Field]:
         yield from fields(memoryview(model))
     except (ValueError, IndexError) as error:
         raise AgentError(INFEASIBLE, f"the source is no ONNX model: {error}") from error
-
-
-def fields(data: memoryview) -> Iterator[Field]:
-    """The fields of a message of protocol buffers.
-
-    Raises:
-        ValueError, IndexError: it is none.
-    """
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-            yield number, kind, value
-            continue
-        size = {_FIXED64: 8, _FIXED32: 4}.get(kind)
-        if kind == _BYTES:
-            size, at = _varint(data, at)
-        if size is None or at + size > len(data):
-            raise ValueError(f"a field of wire type {kind} is cut short")
-        yield number, kind, data[at : at + size]
-        at += size
-
-
-def _piece(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a number where a message should be")
-    return value
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, at
-        shift += 7
-    raise ValueError("a number without end")
-
-
-def _number(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

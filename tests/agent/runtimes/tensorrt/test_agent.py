@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,10 @@ from ...networks import convolutional, quantised, samples
 from ...talk import Talk
 from . import faces
 from .faces.compiled import compiled
+from .faces.packed import packed
 
 onnxruntime = pytest.importorskip("onnxruntime")
 QUICK = {"warmup_s": 0.02, "window_s": 0.02, "budget_s": 0.2, "windows_min": 3, "relative_interval": 0.5, "idle_s": 0.0}
-# What ``import tensorrt`` finds in the agent's file; the environment says which board it is on.
-MODULE = """
-import os, sys
-import faces
-from faces.compiled import CompiledCudart
-sys.modules[__name__] = faces.face(os.environ["FACE"], faces.World(cuda=CompiledCudart()))
-"""
 Board = Callable[..., Talk]
 
 
@@ -45,13 +38,7 @@ def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def with_face(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent's own file, and in it a module `tensorrt`."""
-    made = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    made.write_bytes(bundle.read_bytes())
-    with zipfile.ZipFile(made, "a") as archive:
-        archive.writestr("tensorrt/__init__.py", MODULE)
-        for file in sorted(Path(faces.__file__).parent.glob("*.py")):
-            archive.write(file, f"faces/{file.name}")
-    return made
+    return packed(bundle, tmp_path_factory.mktemp("agent") / "agent.pyz")
 
 
 @pytest.fixture(scope="module")

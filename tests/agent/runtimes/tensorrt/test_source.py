@@ -84,13 +84,3 @@ def test_what_is_no_model_is_refused(data: bytes) -> None:
     for act in (source.notes, lambda model: source.with_batch(model, 1)):
         with pytest.raises(AgentError, match="the source is no ONNX model"):
             act(data)
-
-
-def test_fields_are_read_as_they_are_written() -> None:
-    data = b"\x08\x96\x01" + b"\x12\x03abc" + b"\x1d\x00\x00\x80\x3f" + b"\x21" + b"\x00" * 8
-    found = [(number, kind, value if isinstance(value, int) else bytes(value)) for number, kind, value in fields(data)]
-    assert found == [(1, 0, 150), (2, 2, b"abc"), (3, 5, b"\x00\x00\x80\x3f"), (4, 1, b"\x00" * 8)]
-
-
-def fields(data: bytes) -> list[source.Field]:
-    return list(source.fields(memoryview(data)))

@@ -31,7 +31,7 @@ def of(module: Any, world: World, version: tuple[int, ...]) -> list[Any]:
         Severity = module.Severity
 
         def log(self, severity: Any, msg: str) -> None:
-            raise NotImplementedError
+            raise RuntimeError('Tried to call pure virtual function "nvinfer1::ILogger::log"')  # as pybind11 says
 
     class Logger(ILogger):
         ERROR, WARNING = module.Severity.ERROR, module.Severity.WARNING
