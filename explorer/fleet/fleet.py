@@ -9,6 +9,7 @@ tried again in the background; the others begin without it.
 from __future__ import annotations
 
 import queue
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from explorer.device import Device
 from explorer.errors import BadInput, NoDevice, Problem
 from explorer.fleet.duties import Duties, Heat, Turn
-from explorer.fleet.member import Event, Member
+from explorer.fleet.member import CLOSING_S, Event, Member
 
 # A board that is lost with so many different candidates in a row, or so often in a row at all, is itself at fault; one
 # that has never finished anything is so the sooner.
@@ -35,6 +36,7 @@ class Fleet:
     members: list[Member] = field(default_factory=list)
     free: deque[Member] = field(default_factory=deque)
     left: dict[str, str] = field(default_factory=dict)  # who has left, and why
+    _gone: list[Member] = field(default_factory=list)  # they may still be connecting, or closing a connection
     _any: Device | None = None
     _events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     _absent: dict[str, str] = field(default_factory=dict)
@@ -121,16 +123,18 @@ class Fleet:
         self.left[member.spec] = why
         member.dismiss()
         self.members.remove(member)
+        self._gone.append(member)
         if not self.members:
             reasons = "\n".join(self.left.values())
             raise NoDevice(f"{reasons}\nno board is left; the study is saved and can be continued")
 
     def close(self) -> None:
-        """Let go of every board; what is under way on one is cancelled."""
+        """Let go of every board; what is under way on one is cancelled, and none is being reached afterwards."""
         for member in self.members:
             member.dismiss()
-        for member in self.members:
-            member.wait()
+        until = time.monotonic() + CLOSING_S
+        for member in [*self.members, *self._gone]:
+            member.wait(until - time.monotonic())
 
     def _reach(self, spec: str, duties: Duties, patience_s: float) -> tuple[Problem, ...]:
         member = Member(spec, duties, self._events.put, patience_s)

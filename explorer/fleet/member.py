@@ -26,7 +26,7 @@ from explorer.statistics import Measurement
 
 # Seconds to wait before a lost board is tried again; the last for every further time.
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-CLOSING_S = 5.0  # for a board's thread to see that it is over
+CLOSING_S = 10.0  # for boards' threads to see that it is over, and to end a connection that one was making
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class Member:
         if self.device is not None:
             self.device.close()
 
-    def wait(self) -> None:
-        """Wait a while for the end of a dismissed board's thread; one that is connecting ends by itself, later."""
+    def wait(self, within_s: float) -> None:
+        """Wait a while for the end of a dismissed board's thread; one that is connecting still ends by itself, later."""
         if self._thread is not None:
-            self._thread.join(CLOSING_S)
+            self._thread.join(max(0.0, within_s))
 
     def _live(self, absent: str) -> None:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,6 +188,7 @@ def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
         device = connect(*args, **kwargs)  # type: ignore[arg-type]
         if len(place.records if (place.folder / "results" / "s" / "study.json").exists() else ()) >= 2:
             device.close()
+            time.sleep(0.5)  # long enough for the study to have given the board up meanwhile
         return device
 
     monkeypatch.setattr(duties, "connect", stillborn)
@@ -198,6 +201,8 @@ def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
     with pytest.raises(NoDevice, match="finished nothing between"):
         place.run(watching=Watching(on_trial=kill))
     assert len(place.records) == 2
+    # Nobody connects any more, who would have the next run's agent go as one of its own that it had lost.
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("board ")]
     monkeypatch.setattr(duties, "connect", connect)
     place.run()
     assert len(keys(place.records)) == 8
