@@ -124,6 +124,12 @@ class DeviceLost(TrialEnding):
         self.job = job
 
 
+def in_one_line(text: str) -> str:
+    """A message with what the far side had to say behind it, in brackets."""
+    first, *more = [line for line in map(str.strip, text.splitlines()) if line] or [""]
+    return f"{first} ({'; '.join(more)})" if more else first
+
+
 def on_board(name: str, text: str) -> str:
     """What happened, and where: ``local: no room left``, whether the board's name ends in a colon or not."""
     return f"{name.removesuffix(':')}: {text}"

@@ -31,6 +31,13 @@ from explorer.units import units_of
 
 Metrics = dict[str, Metric]
 Reference = tuple[Built, Mapping[str, Any]]
+# (board, ONNX file, its sha256, deployment) → the engine, on that board.
+Builder = Callable[[Device, Path, str, Mapping[str, Any]], Built]
+
+
+def on_the_board(board: Device, source: Path, sha256: str, deployment: Mapping[str, Any]) -> Built:
+    """The board that is to run an engine builds it."""
+    return board.build(source, deployment, sha256=sha256)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Bench:
     level: Metric | None = None  # what that engine yields where the study's scale was set, ms
     limits: Limits | None = None  # and between which its readings have been so far
     always_void: bool = False  # the board throttles whatever it is given: its numbers are flagged, not void
+    builder: Builder = on_the_board  # makes the engine
     foresight: Foresight | None = None  # what is known to fail before a board is asked
     note: Callable[[str], None] = lambda _: None  # hears what a person should know
 
@@ -130,14 +138,14 @@ def _measurement_stands() -> Iterator[None]:
 
 
 def build(network: Done, deployment: Mapping[str, Any], bench: Bench, clock: Clock | None = None) -> Built:
-    """The engine of a network on the bench's board, compiled there or found compiled.
+    """The engine of a network on the bench's board, compiled for it or found compiled.
 
     Raises:
         Infeasible, JobFailed, DeviceLost: as for `evaluate`.
     """
     source = bench.pipeline.artifacts.path(network.sha256)
     with _foreseen(source, network.sha256, deployment, bench):
-        built = bench.device.build(source, deployment, sha256=network.sha256)
+        built = bench.builder(bench.device, source, network.sha256, deployment)
     if clock is not None:
         clock.times["build"] = StageTime(built.seconds, built.cached)
     return built

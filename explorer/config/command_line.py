@@ -70,4 +70,5 @@ def _simulated(experiment: Experiment) -> Experiment:
         raise BadInput(Problem("--simulate: the space file names no virtual board", file=file, hint=hint))
     options = {key: value for key, value in experiment.device_options.items() if key not in OF_REAL_BOARDS}
     board = f"{specs.SIM}{experiment.stand_in}"
-    return replace(experiment, study=f"{experiment.study}-simulated", devices=(board,), device_options=options)
+    name = f"{experiment.study}-simulated"
+    return replace(experiment, study=name, devices=(board,), device_options=options, build_on="")

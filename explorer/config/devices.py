@@ -38,6 +38,20 @@ def read_devices(document: Document, *, folder: Path | None = None) -> tuple[str
     return tuple(_named_from(folder, board) for _, board in found)
 
 
+def read_build_server(document: Document, devices: tuple[str, ...]) -> str:
+    """The board that ``build_on:`` names, which is none of `devices`; empty where it names none."""
+    given = document.data.get("build_on")
+    if given is None:
+        return ""
+    found = [_named_from(document.file.resolve().parent, board) for board in _boards(document, ("build_on",), given)]
+    if len(found) > 1:
+        document.complain("engines are built on one board", ("build_on",), seen=shown(given), allowed=specs.ALLOWED)
+    elif found and found[0] in devices:
+        hint = "a board that measures builds for itself; name one that is not in device:, or leave build_on out"
+        document.complain("the same board builds and measures", ("build_on",), seen=found[0], hint=hint)
+    return found[0] if found else ""
+
+
 def read_device_options(document: Document) -> dict[str, Any]:
     """What the space file says over the boards' own files."""
     given = document.data.get("device_options")

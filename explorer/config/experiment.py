@@ -119,6 +119,7 @@ class Experiment:
     Attributes:
         train: fields of the training recipe that replace the model's own, when it is trained from scratch.
         device_options: what the device has to be told, such as ``{"meter": {"name": "auto", "idle_w": 10.0}}``.
+        build_on: the board that builds the engines of the others; empty where each builds for itself.
         stand_in: the virtual board that may be taken in place of the devices; empty where the file names none.
         path: the space file.
         folder: where it lies; relative paths and the user's own modules are looked for here.
@@ -138,6 +139,7 @@ class Experiment:
     train: Mapping[str, Any] = field(default_factory=dict)
     finetune: FinetunePlan = field(default_factory=FinetunePlan)
     measure: MeasurePlan = field(default_factory=MeasurePlan)
+    build_on: str = ""
     stand_in: str = ""
 
     @property

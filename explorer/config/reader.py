@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from explorer.config.axes import AXES
-from explorer.config.devices import brings_plugins, read_device_options, read_devices, read_stand_in
+from explorer.config.devices import (
+    brings_plugins,
+    read_build_server,
+    read_device_options,
+    read_devices,
+    read_stand_in,
+)
 from explorer.config.document import Document
 from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
@@ -73,7 +79,7 @@ def _experiment(document: Document) -> Experiment:
     study = _study(document)
     search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
     measure, meter = _measure(document), _meter(document)
-    stand_in = read_stand_in(document)
+    stand_in, build_on = read_stand_in(document), read_build_server(document, devices)
     document.raise_if_broken()
     assert space is not None
     return Experiment(
@@ -83,6 +89,7 @@ def _experiment(document: Document) -> Experiment:
         devices=devices,
         device_options=read_device_options(document) | ({"meter": meter} if meter else {}),
         stand_in=stand_in,
+        build_on=build_on,
         space=space,
         objectives=objectives,
         constraints=constraints,

@@ -227,6 +227,12 @@ class SpaceFile(Section):
         "of equal boards.",
         examples=["ssh://nvidia@orin.local", ["ssh://orin-1", "ssh://orin-2"]],
     )
+    build_on: str | None = Field(
+        default=None,
+        description="A board that is like the others, builds their engines and measures nothing; without, each board "
+        "builds for itself.",
+        examples=["ssh://nvidia@orin-3"],
+    )
     simulate: str | None = Field(
         default=None,
         description="The virtual board that stands in for the real one with explorer run --simulate.",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from explorer.artifacts import sha256_of
 from explorer.device import meters, replies
 from explorer.device.line import Line, Note, Reply
-from explorer.device.parcel import Parcel, of_array, of_file
+from explorer.device.parcel import Parcel, of_array, of_bytes, of_file
 from explorer.device.replies import Built
 from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice, on_board
 from explorer.statistics import Measurement
@@ -147,6 +147,22 @@ class Device:
             DeviceLost: the device went away, or has no room left.
         """
         self._ask("has", of_file(source, sha256 or sha256_of(source)), _heard, sha256=[])
+
+    def keep(self, data: bytes) -> None:
+        """Have a file of these bytes on the device, as with `send`.
+
+        Raises:
+            JobFailed, DeviceLost: as for `send`.
+        """
+        self._ask("has", of_bytes(data), _heard, sha256=[])
+
+    def holds(self, sha256: str) -> bool:
+        """Whether a file is on the device already.
+
+        Raises:
+            DeviceLost: the device went away.
+        """
+        return self._ask("has", None, lambda answer, _: replies.missing(answer, sha256) is None, sha256=[sha256])
 
     def measure(
         self,

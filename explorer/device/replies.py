@@ -105,7 +105,7 @@ def _runtime(facts: Message, where: str, *, available: bool) -> None:
         _field(facts, "streams_max", int, where, least=1)
 
 
-def missing(answer: Message, sha256: str, *, size: int) -> int | None:
+def missing(answer: Message, sha256: str, *, size: float = math.inf) -> int | None:
     """From where on the file `sha256` of `size` bytes has to be sent; None when the device has it."""
     if sha256 not in _items(_field(answer, "missing", list, "has"), str, "has.missing"):
         return None

@@ -19,7 +19,7 @@ from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset
 from explorer.device import Device, connect
 from explorer.errors import BadInput, Infeasible, JobFailed, Problem, on_board
-from explorer.evaluate import Bench
+from explorer.evaluate import Bench, Builder
 from explorer.fleet.alike import differences
 from explorer.oracle import Foresight
 from explorer.pipeline import Done, Pipeline
@@ -86,6 +86,7 @@ class Duties:
         plainest: the candidate to compare by, and its network; None where nothing can be compared.
         joining: whether a board measures it alone before anything else, so that boards are compared.
         past: what its engine yielded beside trials so far; filled by the study's thread.
+        builder: makes the engines; set before boards are handed anything.
         foresight: what is known to fail before a board is asked; set before boards are handed anything.
     """
 
@@ -99,6 +100,7 @@ class Duties:
     plainest: tuple[Candidate, Future[Done]] | None = None
     joining: bool = False
     past: Past = field(default_factory=Past)
+    builder: Builder = evaluate.on_the_board
     foresight: Foresight | None = None
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
@@ -213,7 +215,7 @@ class Duties:
 
     def _bench(self, device: Device, scale: Scale) -> Bench:
         shared = (self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
-        return Bench(*shared, foresight=self.foresight, note=self.note)
+        return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note)
 
     def _tell_once(self, what: str, text: str) -> None:
         if what and what not in self._told:

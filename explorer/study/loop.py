@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from explorer.compression import Compression
 from explorer.config import Experiment
-from explorer.errors import DeviceLost, Infeasible, JobFailed, on_board
+from explorer.errors import DeviceLost, Infeasible, JobFailed, in_one_line, on_board
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
@@ -290,9 +290,3 @@ class Loop:
                 return replace(record, state="failed", evaluation=ending.measured or Evaluation(), reason=reason)
         kept = violations(self._experiment.constraints, ending.metrics)
         return replace(record, evaluation=ending, constraints=kept)
-
-
-def in_one_line(text: str) -> str:
-    """A message with what the far side had to say behind it, in brackets."""
-    first, *more = [line for line in map(str.strip, text.splitlines()) if line] or [""]
-    return f"{first} ({'; '.join(more)})" if more else first

@@ -6,7 +6,7 @@ folder ──► refuse another experiment ──► nothing left to do? ──�
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +19,9 @@ from explorer.datasets import DATASETS
 from explorer.datasets.protocols import Dataset
 from explorer.datasets.reference import FloatReference
 from explorer.device import Device
-from explorer.errors import BadInput, Problem
+from explorer.errors import BadInput, Problem, in_one_line
 from explorer.execution import LocalProcesses
+from explorer.fleet.builds import BuildServer
 from explorer.fleet.duties import Duties
 from explorer.fleet.fleet import Fleet
 from explorer.oracle import Foresight, Graph, Target, concerns
@@ -29,7 +30,7 @@ from explorer.result import Record
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
 from explorer.study.budget import Budget
 from explorer.study.control import Control, compares_boards
-from explorer.study.loop import Loop, in_one_line
+from explorer.study.loop import Loop
 from explorer.study.race import Racing
 from explorer.study.watcher import Watcher
 from explorer.transports import specs
@@ -150,10 +151,19 @@ def _pipeline(cache: Path) -> Iterator[Pipeline]:
 def _fleet(experiment: Experiment, duties: Duties) -> Iterator[Fleet]:
     """The boards of the experiment, reached; let go of at the end, with the pipeline still there for their threads."""
     fleet = Fleet.gather(experiment.devices, duties, patience_s=_patience(experiment))
-    try:
+    with closing(fleet), _build_server(experiment, duties):
         yield fleet
-    finally:
-        fleet.close()
+
+
+@contextmanager
+def _build_server(experiment: Experiment, duties: Duties) -> Iterator[None]:
+    """The board that builds for the others, if the experiment names one."""
+    if not experiment.build_on:
+        yield
+        return
+    with closing(BuildServer(experiment.build_on, duties.connect, duties.note)) as server:
+        duties.builder = server
+        yield
 
 
 def _patience(experiment: Experiment) -> dict[str, float]:
@@ -190,6 +200,7 @@ def _described(experiment: Experiment, device: Device) -> dict[str, Any]:
         # How its boards were reached, for whoever wants something of them later.
         "boards": {
             "devices": list(experiment.devices),
+            "build_on": experiment.build_on,
             "options": dict(experiment.device_options),
             "folder": str(experiment.folder),
         },

@@ -163,3 +163,19 @@ def test_a_study_on_a_virtual_board_is_simulated_whoever_says_so(read: Read) -> 
 def test_who_names_no_virtual_board_is_told_how(read: Read) -> None:
     with pytest.raises(BadInput, match=r"--device sim:NAME.*agx-orin-64"):
         override(read(HEAD), simulate=True)
+
+
+def test_engines_may_be_built_on_a_board_that_measures_nothing(read: Read, problems: Problems, tmp_path: Path) -> None:
+    lay(tmp_path, "boards/left.yaml", BOARD)
+    assert read(HEAD).build_on == ""
+    real = read(HEAD + "device: ssh://orin\nsimulate: nano\nbuild_on: boards/left.yaml\n")
+    assert real.build_on == "boards/left.yaml"
+    assert real.identity() == read(HEAD + "device: ssh://orin\nsimulate: nano\n").identity()  # an equal board
+    assert override(real, simulate=True).build_on == ""
+    (twin,) = problems(HEAD + "device: [ssh://a, ssh://b]\nbuild_on: ssh://b\n")
+    assert (twin.what, twin.line, twin.seen) == ("the same board builds and measures", 5, "ssh://b")
+    lay(tmp_path, "pair.yaml", "group: [ssh://a, ssh://b]\n")
+    (many,) = problems(HEAD + "build_on: pair.yaml\n")
+    assert (many.what, many.line) == ("engines are built on one board", 4)
+    (unknown,) = problems(HEAD + "build_on: nobody\n")
+    assert (unknown.line, unknown.path) == (4, "build_on")
