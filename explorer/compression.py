@@ -15,15 +15,16 @@ from typing import Any
 from explorer.artifacts import Artifacts
 from explorer.config import DatasetRef, Experiment, ModelRef
 from explorer.datasets.protocols import Dataset
-from explorer.oracle import Target, concerns
+from explorer.oracle import Target, channel_multiple, concerns
 from explorer.oracle.placement import ON_DLA
 from explorer.passes import quantisation_recipe
 from explorer.pipeline import Stage
-from explorer.space import QUANTISATION_AXES, Candidate
+from explorer.space import QUANTISATION_AXES, Candidate, Value
 
 # What ONNX Runtime and OpenVINO both read; the exporter's own default. TensorRT's parsers may read less.
 OPSET = 20
 QUANTISED = ("int8", "fp8")
+USUAL_MULTIPLE = 8  # of channels, where nothing is known of the unit
 STRONGLY_TYPED = (11,)  # from this TensorRT on, precision is what the file says
 
 
@@ -77,8 +78,18 @@ class Compression:
         ratio = candidate.all.get("prune_ratio", 0)
         if not ratio:
             return self._source
-        params = {"prune_ratio": ratio, "round_to": candidate.all.get("round_to", 1), "sample_shape": self._shape}
+        params = {"prune_ratio": ratio, "round_to": self._multiple(candidate), "sample_shape": self._shape}
         return self._finetuned(Stage("prune", params | self._own, {"checkpoint": self._source}), candidate)
+
+    def _multiple(self, candidate: Candidate) -> Value:
+        """Of how many channels the pruned widths are multiples."""
+        wanted = candidate.all.get("round_to", 1)
+        if wanted != "unit":
+            return wanted
+        if self._target is None or not concerns(candidate.deployment):
+            return USUAL_MULTIPLE
+        precision, placement = (str(candidate.all.get(name, "")) for name in ("precision", "placement"))
+        return channel_multiple(precision, placement, self._target).channels
 
     def _finetuned(self, pruned: Stage, candidate: Candidate) -> Stage:
         plan = asdict(self._experiment.finetune)

@@ -122,3 +122,25 @@ def test_tensorrt_gets_each_precision_as_its_release_takes_it(
     network = compression.of(Candidate(wish))  # type: ignore[arg-type]
     assert isinstance(network, Stage)
     assert network.params.get("precision", precision) == precision
+
+
+@pytest.mark.parametrize("make", [MODULE], indirect=True)
+@pytest.mark.parametrize(
+    ("runtime", "precision", "placement", "multiple"),
+    [
+        ("tensorrt", "fp16", "gpu", 8),
+        ("tensorrt", "fp16", "dla", 16),
+        ("tensorrt", "int8", "gpu", 32),
+        ("tensorrt", "int8", "gpu+dla", 32),
+        ("onnxruntime", "int8", "cpu", 8),
+    ],
+)
+def test_channels_are_cut_to_what_the_unit_takes(
+    make: Make, runtime: str, precision: str, placement: str, multiple: int
+) -> None:
+    def pruned(round_to: int | str) -> object:
+        fixed = {"runtime": runtime, "precision": precision, "placement": placement, "prune_ratio": 0.5}
+        return make(target=TARGETS["agx-orin-64"]).of(Candidate(fixed, {"round_to": round_to}))
+
+    assert pruned("unit") == pruned(multiple)
+    assert pruned("unit") != pruned(4)

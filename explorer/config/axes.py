@@ -25,7 +25,7 @@ class AxisSpec:
 
     Attributes:
         kind: "ratio" (a number from 0 up to but without 1), "count" (a whole number from `least`), or "word".
-        words: what a word axis may say.
+        words: what a word axis may say, and a count in place of a number.
         default: what is fixed when the file names the axis nowhere; None leaves it to the device.
         open: plug-ins may bring further words.
     """
@@ -45,7 +45,7 @@ class AxisSpec:
         if self.kind == "ratio":
             return "a number from 0 up to, but not including, 1"
         if self.kind == "count":
-            return f"a whole number, {self.least} or more"
+            return ", or ".join((f"a whole number, {self.least} or more", *self.words))
         return ", ".join(self.words) if self.words else "a word without spaces"
 
     def read(self, value: Any, *, own: bool = False) -> Value:
@@ -65,6 +65,8 @@ class AxisSpec:
             return float(value)
         if self.kind == "count" and isinstance(value, int) and number and value >= self.least:
             return value
+        if self.kind == "count" and isinstance(value, str) and value in self.words:
+            return value
         raise NotAValue(f"not a value of {self.name}", allowed=self.allowed)
 
     def _word(self, value: Any, *, own: bool) -> str:
@@ -79,7 +81,8 @@ class AxisSpec:
         if self.kind == "ratio":
             return {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
         if self.kind == "count":
-            return {"type": "integer", "minimum": self.least}
+            number = {"type": "integer", "minimum": self.least}
+            return {"anyOf": [number, {"enum": list(self.words)}]} if self.words else number
         closed = {"enum": list(self.words)} if self.words and not self.open else {}
         return {"type": "string", **closed, **({"examples": list(self.words)} if self.open else {})}
 
@@ -94,10 +97,12 @@ _ALL = (
     ),
     AxisSpec(
         "round_to",
-        "Keep the channels that survive pruning a multiple of this; fast integer kernels like 8 or 16.",
+        "Keep the channels that survive pruning a multiple of this; unit: of what the candidate's precision and "
+        "placement take at once, 8 on a GPU in fp16 to 32 on a DLA in int8.",
         "count",
+        words=("unit",),
         default=1,
-        example=(1, 8),
+        example=(1, 8, "unit"),
     ),
     AxisSpec(
         "finetune_epochs",

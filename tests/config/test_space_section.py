@@ -53,11 +53,18 @@ def test_a_fixed_axis_and_the_defaults(read: Read) -> None:
         ("runtime", "tensorflow"),
         ("placement", "npu"),
         ("finetune_epochs", -1),
+        ("round_to", "units"),
+        ("batch", "unit"),
     ],
 )
 def test_values_an_axis_does_not_take(axis: str, value: object) -> None:
     with pytest.raises(NotAValue):
         AXES[axis].read(value)
+
+
+def test_widths_may_follow_the_unit() -> None:
+    assert [AXES["round_to"].read(value) for value in (8, "unit")] == [8, "unit"]
+    assert AXES["round_to"].allowed == "a whole number, 1 or more, or unit"
 
 
 @pytest.mark.parametrize(
