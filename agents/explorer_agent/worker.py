@@ -10,13 +10,13 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Tuple
+from typing import Any, BinaryIO, Callable, Mapping, Tuple
 
 from explorer_agent import board, disk, meters
 from explorer_agent.measuring.bench import Bench
 from explorer_agent.measuring.measure import Entrant, measure
 from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
-from explorer_agent.runtimes import RUNTIMES
+from explorer_agent.runtimes import RUNTIMES, Engine
 from explorer_agent.wire import Message, ProtocolError, Writer
 
 Outcome = Tuple[Message, bytes]
@@ -90,11 +90,17 @@ def _entrants(command: dict[str, Any]) -> list[Entrant]:
 def _entrant(path: str, asked: dict[str, Any], sha256: str, inputs: Path | None) -> Entrant:
     deployment = Deployment.of(asked)
 
-    def load() -> list[Callable[[], Any]]:
-        engine = RUNTIMES[deployment.runtime].load(Path(path), deployment)
-        return [engine.step(inputs) for _ in range(deployment.streams)]
+    loaded: list[Engine] = []
 
-    return Entrant(load, deployment, sha256)
+    def load() -> list[Callable[[], Any]]:
+        loaded[:] = [RUNTIMES[deployment.runtime].load(Path(path), deployment)]
+        return [loaded[0].step(inputs) for _ in range(deployment.streams)]
+
+    def told() -> Mapping[str, Any]:
+        facts: Mapping[str, Any] = getattr(loaded[0], "facts", dict)()  # a plug-in's engine may have nothing to say
+        return facts
+
+    return Entrant(load, deployment, sha256, told)
 
 
 def infer(command: dict[str, Any], _: Writer) -> Outcome:

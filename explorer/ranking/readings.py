@@ -40,7 +40,9 @@ RACED = ("latency_ms", "throughput_ips", "energy_mj")
 # Races and trials that came out so are no number at all.
 VOID = frozenset({"throttled", "clocks-moved"})
 # Flags that say nothing about how far a time may be off.
-HARMLESS = frozenset({"clocks-not-locked", "no-meter", "arrival-too-short", "fewer-queries", "no-reference"})
+HARMLESS = frozenset(
+    {"clocks-not-locked", "no-meter", "arrival-too-short", "fewer-queries", "no-reference", "no-cuda-graph"}
+)
 # A doubted reading is taken to differ from run to run by twice as much.
 DOUBTED = 4.0
 

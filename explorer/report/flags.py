@@ -84,6 +84,10 @@ DOUBTS: Mapping[str, Doubt] = {
     "out-of-control": Doubt(
         "the reference engine beside it lay beyond its control limits", "see the control chart, and what changed"
     ),
+    "no-cuda-graph": Doubt(
+        "no CUDA graph could be made of it, so the CPU starts each of its kernels by itself",
+        "the trial's raw file has CUDA's words",
+    ),
     "arrival-too-short": Doubt("too few batches to judge fixed arrival", _LONGER),
     "fewer-queries": Doubt("fewer inferences than the percentile that is asked for needs", _LONGER),
 }

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from explorer_agent import conditions
 from explorer_agent.measuring import arrivals, lagging, verdict
@@ -34,12 +34,14 @@ from explorer_agent.sampling import Watch, of_meter
 class Entrant:
     """An engine that takes part.
 
-    `load` gives one function for each inference that may be in flight, all of which may run at the same time.
+    `load` gives one function for each inference that may be in flight, all of which may run at the same time; `told`,
+    what the loaded engine says of how it runs.
     """
 
     load: Callable[[], Sequence[Step]]
     deployment: Deployment = field(default_factory=Deployment)
     engine: str = ""  # sha256
+    told: Callable[[], Mapping[str, Any]] = dict
 
 
 @dataclass
@@ -128,6 +130,7 @@ def _ready(entrant: Entrant, plan: Plan, taken: _Taken, bench: Bench) -> Lanes:
     lanes = bench.lanes(steps)
     steady = warm_up(lanes, plan)
     facts = {"engine": entrant.engine, "deployment": vars(entrant.deployment), "steady": steady}
+    facts["runs"] = dict(entrant.told())
     taken.facts.append(dict(facts, load_s=loaded - started, first_s=(first - loaded) / len(steps)))
     return lanes
 
@@ -157,6 +160,7 @@ def _doubts(taken: _Taken, plan: Plan) -> list[str]:
     rounds = taken.blocks[-1].round + 1 if taken.blocks else 0
     return [
         *(() if all(facts["steady"] for facts in taken.facts) else ("warmup-not-steady",)),
+        *verdict.engine_flags(taken.facts[0]["runs"]),
         *verdict.flags(taken.windows, taken.half_width, taken.share, plan),
         *verdict.race_flags(rounds, plan),
         *verdict.arrival_flags(taken.levels, plan),

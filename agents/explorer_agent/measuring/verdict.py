@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from explorer_agent import board, sysfs
 from explorer_agent.measuring import arrivals
@@ -83,6 +83,12 @@ def flags(windows: Sequence[Window], half_width: float, share: Share, plan: Plan
         yield "too-short"
     if inferences < plan.queries_min:
         yield "fewer-queries"
+
+
+def engine_flags(runs: Mapping[str, Any]) -> Iterator[str]:
+    """What an engine says of how it runs, where that costs time."""
+    if any(stream.get("no_graph") for stream in runs.get("streams", ())):
+        yield "no-cuda-graph"
 
 
 def processor_flags(share: Share) -> Iterator[str]:

@@ -177,7 +177,7 @@ class Engine:
         works, why_no_graph = self._told(lambda: lane.works(arrays.feeds(inputs, plan.inputs)), plan)
         if why_no_graph:
             sys.stderr.write(f"no CUDA graph on {plan.unit}: {why_no_graph}\n")
-        self._notes.append({"unit": str(plan.unit), "graph": why_no_graph or "captured"})
+        self._notes.append({"unit": str(plan.unit), "no_graph": why_no_graph})
         runs = itertools.cycle([lane.runner(work) for work in works])
         return _keeping(lambda: next(runs)(), lane)
 

@@ -151,6 +151,10 @@ def test_where_no_graph_can_be_captured_it_runs_call_by_call_and_says_so(board: 
     measured, _ = talk.ask("measure", engine=made["engine"], deployment=deployment(), plan=QUICK)
     assert measured["type"] == "measure", measured
     assert "no CUDA graph on gpu: cudaStreamEndCapture: CUDA error 901" in measured["log_tail"]
+    (stream,) = measured["entrants"][0]["runs"]["streams"]
+    assert stream["unit"] == "gpu"
+    assert "CUDA error 901" in stream["no_graph"]
+    assert "no-cuda-graph" in measured["flags"]
 
 
 def test_a_device_without_room_fails_in_words(board: Board, tmp_path: Path) -> None:
