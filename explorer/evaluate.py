@@ -94,8 +94,10 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
     clock, deployment = Clock(dict(network.times)), candidate.deployment
     built = build(network, deployment, bench, clock)
     artifacts = {**network.outputs, "onnx": network.sha256, "engine": built.engine}
-    units = units_of(built.parts, graph_of(bench.pipeline.artifacts.path(network.sha256))) if built.parts else {}
-    taken = replace(_taken(built, candidate, network, bench, clock, once), units=units)
+    taken = _taken(built, candidate, network, bench, clock, once)
+    if built.parts:
+        graph = graph_of(bench.pipeline.artifacts.path(network.sha256))
+        taken = replace(taken, units=units_of(built.parts, graph, taken.measurement.header.get("sharing")))
     evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
     with _measurement_stands():

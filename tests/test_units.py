@@ -57,6 +57,18 @@ def test_whatever_an_agent_tells_is_no_traceback(told: dict[str, Any], graph: Gr
     assert (found["layers"], found["macs"]) == ({}, {})
 
 
+SHARING = {"gpu": {"alone_ms": 2.0, "together_ms": 2.5, "slowdown": 1.25}}
+
+
+def test_what_units_cost_each_other_is_kept_and_told(graph: Graph) -> None:
+    told = units_of(part(), graph, SHARING)
+    assert told["sharing"] == SHARING
+    records = [Record(n, "complete", {}, "orin", "", 1.0, Evaluation(units=told)) for n in (1, 4)]
+    assert list(on_a_dla(records))[-1].endswith("longer than each alone (trials 1, 4): gpu 1.25×")
+    for broken in (None, 3, {"gpu": 1.2}, {"gpu": {"alone_ms": 1.0}}, {"gpu": {**SHARING["gpu"], "slowdown": "much"}}):
+        assert "sharing" not in units_of(part(), graph, broken)
+
+
 def test_a_long_list_is_cut_and_counted(graph: Graph) -> None:
     back = [{"layer": f"l{number}", "reason": "x" * 1000} for number in range(99)]
     found = units_of(part(fallbacks=back), graph)

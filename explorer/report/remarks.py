@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from explorer.ranking import Paired
@@ -62,13 +62,32 @@ def footnotes(
 
 
 def on_a_dla(records: Iterable[Record]) -> Iterator[str]:
-    """What of each network a DLA has really run, and why not the rest."""
+    """What of each network a DLA has really run, and why not the rest; what units at work together cost each other."""
+    placed = [record for record in sorted(records, key=lambda r: r.number) if record.evaluation.units]
     found: dict[str, list[int]] = {}
-    for record in sorted(records, key=lambda r: r.number):
-        if record.evaluation.units:
-            found.setdefault(_ran(record.evaluation.units), []).append(record.number)
+    for record in placed:
+        found.setdefault(_ran(record.evaluation.units), []).append(record.number)
     for words, numbers in found.items():
         yield f"on a DLA ({wording.trials(numbers)}): {words}"
+    yield from _together(placed)
+
+
+def _together(placed: Iterable[Record]) -> Iterator[str]:
+    """How much longer inferences take because other units are at work."""
+    shared = [record for record in placed if record.evaluation.units.get("sharing")]
+    slower: dict[str, list[float]] = {}
+    for record in shared:
+        for unit, its in record.evaluation.units["sharing"].items():
+            slower.setdefault(unit, []).append(its["slowdown"])
+    if shared:
+        told = ", ".join(f"{unit} {_range(found)}" for unit, found in slower.items())
+        numbers = wording.trials([record.number for record in shared])
+        yield f"units at work together take longer than each alone ({numbers}): {told}"
+
+
+def _range(slower: Sequence[float]) -> str:
+    low, high = (f"{value:.2f}×" for value in (min(slower), max(slower)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _ran(units: Mapping[str, Any]) -> str:

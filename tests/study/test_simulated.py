@@ -33,12 +33,20 @@ MEASURED = {"latency_ms", "throughput_ips", "energy_mj", "power_w"}
 
 
 def explored(
-    folder: Path, root: Path, board: str, *, sampler: str = "random", seed: int = 0, study: str = "s", more: str = ""
+    folder: Path,
+    root: Path,
+    board: str,
+    *,
+    sampler: str = "random",
+    seed: int = 0,
+    study: str = "s",
+    more: str = "",
+    template: str = SPACE,
 ) -> StudyData:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "examples" / "own_onnx" / "small.onnx", folder)
     space = folder / "space.yaml"
-    space.write_text(SPACE.format(board=board, sampler=sampler, seed=seed, study=study) + more)
+    space.write_text(template.format(board=board, sampler=sampler, seed=seed, study=study) + more)
     ending = run(load(space), results=folder / "results", cache=folder / "cache", watcher=Watching())
     return read(ending.folder)
 
@@ -84,6 +92,18 @@ def test_every_number_of_time_and_power_is_marked_and_no_other(data: StudyData) 
             assert set(record.evaluation.simulated) >= MEASURED
             assert not set(record.evaluation.simulated) & {"output_error", "model_mb"}
             assert not record.evaluation.estimated
+
+
+@pytest.mark.slow
+def test_what_units_at_work_together_cost_each_other_is_kept(tmp_path: Path, root: Path) -> None:
+    few = SPACE.replace("[gpu, dla, dla_only, gpu+dla]", "[dla, gpu+dla]").replace("[1, 3, 8192]", "[1]")
+    few = few.replace("[fp32, tf32, fp16, bf16, fp8, best]", "[fp16]").replace("streams: [1, 3]", "streams: [3, 6]")
+    told = {
+        record.params["placement"]: set(record.evaluation.units.get("sharing", ()))
+        for record in explored(tmp_path, root, "agx-orin-64", template=few).records
+        if record.state == "complete"
+    }
+    assert told == {"dla": set(), "gpu+dla": {"gpu", "dla0", "dla1"}}
 
 
 def test_figures_follow_from_raw_data(data: StudyData) -> None:

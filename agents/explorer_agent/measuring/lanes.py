@@ -59,6 +59,12 @@ class Lanes:
         with self.flowing(duration_ns) as flow:
             return flow.rest()
 
+    def each(self, duration_ns: int) -> list[list[int]]:
+        """The latencies of every stream, in ns, while all of them work for so long."""
+        with self.flowing(duration_ns) as flow:
+            flow.rest()
+        return flow.latencies()
+
     @contextmanager
     def windows(self) -> Iterator[Callable[[int], Window]]:
         """A function that gives the next window of so many ns; several streams go on between windows."""
@@ -119,6 +125,10 @@ class _Flow:
             thread.join()
         self.check()
         return self._cut()
+
+    def latencies(self) -> list[list[int]]:
+        """Of every stream so far."""
+        return [[latency for _, latency in done] for done in self._done]
 
     def end(self) -> None:
         self._over = True

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from explorer_agent import conditions
-from explorer_agent.measuring import arrivals, lagging, verdict
+from explorer_agent.measuring import arrivals, lagging, sharing, verdict
 from explorer_agent.measuring.bench import Bench
 from explorer_agent.measuring.lanes import NS, Lanes, Step, Window
 from explorer_agent.measuring.rounds import Block, run_rounds
@@ -55,6 +55,7 @@ class _Taken:
     half_width: float = 0.0
     blocks: Sequence[Block] = ()
     levels: Sequence[arrivals.Level] = ()
+    sharing: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     share: verdict.Share = field(default_factory=lambda: verdict.Share(None, 0.0, None))
 
 
@@ -108,6 +109,7 @@ def _take(entrants: Sequence[Entrant], plan: Plan, tell: Tell, bench: Bench, *, 
     if plan.budget_s:
         taken.windows, taken.half_width = run_windows(lanes[0], plan, tell)
         taken.share = watcher.share()
+        taken.sharing = _sharing(lanes[0], plan, taken.facts[0]["runs"], bench)
     if plan.rounds:
         lanes += [_ready(entrant, plan, taken, bench) for entrant in entrants[1:]]
         watcher = bench.watcher()
@@ -133,6 +135,12 @@ def _ready(entrant: Entrant, plan: Plan, taken: _Taken, bench: Bench) -> Lanes:
     facts["runs"] = dict(entrant.told())
     taken.facts.append(dict(facts, load_s=loaded - started, first_s=(first - loaded) / len(steps)))
     return lanes
+
+
+def _sharing(lanes: Lanes, plan: Plan, runs: Mapping[str, Any], bench: Bench) -> dict[str, dict[str, float]]:
+    """What the units of the first engine cost each other, if there are several."""
+    names = sharing.units(runs, len(lanes.steps))
+    return sharing.sharing(lanes.steps, names, int(plan.window_s * NS), lanes=bench.lanes) if names else {}
 
 
 def _arrivals(lanes: Lanes, plan: Plan, batch: int, windows: Sequence[Window], bench: Bench) -> list[arrivals.Level]:
@@ -173,6 +181,7 @@ def _facts(taken: _Taken, watch: Watch) -> dict[str, Any]:
         "load_s": taken.facts[0]["load_s"],
         "first_s": taken.facts[0]["first_s"],
         "entrants": taken.facts,
+        "sharing": taken.sharing,
         "windows": len(taken.windows),
         "relative_half_width": min(taken.half_width, 1e9),
         "others_busy_cores": taken.share.others,

@@ -12,7 +12,7 @@ import math
 from array import array
 from collections import Counter
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Container, Iterator, Mapping, Sequence
 
 from explorer_agent import board, conditions
 from explorer_agent.measuring import arrivals, verdict
@@ -36,6 +36,11 @@ class VirtualStep:
     @property
     def lane(self) -> Lane:
         return self.schedule.lanes[self.number]
+
+    def unshared(self, served: Container[str]) -> float:
+        """By how much it is quicker while only its own unit works of all that the schedule means."""
+        alone = any(lane.unit not in served for lane in self.schedule.lanes)
+        return self.schedule.slowdown[self.lane.unit] if alone else 1.0
 
     def __call__(self) -> Any:
         lane, course = now(self), self._world.course
@@ -69,6 +74,11 @@ class VirtualLanes(Lanes):
         flow = _Flow(self._steps(), self._world)
         return flow.rest(duration_ns / NS)
 
+    def each(self, duration_ns: int) -> list[list[int]]:
+        flow = _Flow(self._steps(), self._world)
+        flow.rest(duration_ns / NS)
+        return flow.latencies
+
     @contextmanager
     def windows(self) -> Iterator[Callable[[int], Window]]:
         flow = _Flow(self._steps(), self._world)
@@ -83,6 +93,7 @@ class _Flow:
 
     def __init__(self, steps: Sequence[VirtualStep], world: World) -> None:
         self._steps, self._course = steps, world.course
+        self.latencies: list[list[int]] = [[] for _ in steps]  # ns, by stream
         self._queue: list[tuple[float, int, float]] = []  # when it is done, which stream, how long it takes
         self._look()
         for number, _ in enumerate(steps):
@@ -113,7 +124,8 @@ class _Flow:
     def _look(self) -> None:
         """At the clocks, and what inferences take with them."""
         self._lanes = [now(step) for step in self._steps]
-        self._seconds = [lane.seconds for lane in self._lanes]
+        served = {lane.unit for lane in self._lanes}
+        self._seconds = [lane.seconds / step.unshared(served) for step, lane in zip(self._steps, self._lanes)]
         self._factor = self._course.factors()
 
     def _submit(self, number: int, at: float) -> None:
@@ -123,6 +135,8 @@ class _Flow:
     def _passed(self, start: float, done: Sequence[tuple[float, int, float]]) -> Window:
         lasted = done[-1][0] - start
         joules: dict[str, float] = {}
+        for _, number, seconds in done:
+            self.latencies[number].append(round(seconds * NS))
         for number, many in Counter(number for _, number, _ in done).items():
             for part, its in self._lanes[number].joules.items():
                 joules[part] = joules.get(part, 0.0) + its * many

@@ -107,6 +107,10 @@ class VirtualEngine:
         number, self._streams = self._streams % len(self.schedule.lanes), self._streams + 1
         return VirtualStep(self._world, self.schedule, number)
 
+    def facts(self) -> dict[str, Any]:
+        """How it runs, as TensorRT's engine tells it."""
+        return {"streams": [{"unit": lane.unit, "no_graph": ""} for lane in self.schedule.lanes]}
+
     def outputs(self, inputs: Path) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / _NETWORK
@@ -146,14 +150,13 @@ def _refuse(source: Path, deployment: Deployment, version: str) -> bool:
 
 
 def _told(found: Schedule) -> dict[str, Any]:
-    """What the build says of precisions, units and fallbacks, and of what units at work together cost each other."""
+    """What the build says of precisions, units and fallbacks."""
     layers: dict[str, int] = {}
     parts = placement.parts(found.runs)
     for part in parts.values():
         for precision, count in part["layers"].items():
             layers[precision] = layers.get(precision, 0) + count
-    together = {"slowdown": dict(found.slowdown), "memory_slower": found.memory_slower}
-    return {"layers": layers, "parts": parts, **together}
+    return {"layers": layers, "parts": parts}
 
 
 def _write(out: Path, work: Sequence[Layer], source: Path, deployment: Deployment, bound_to: Mapping[str, Any]) -> str:

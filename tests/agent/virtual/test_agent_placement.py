@@ -37,10 +37,11 @@ def test_gpu_and_dlas_together_are_slower_each_than_alone(start: Start, tmp_path
     board, network = start("agx-orin-64"), nets.dense(tmp_path / "n", channels=128)
     reply, deployment = board.built(network, precision="fp16", placement="gpu+dla", streams=3, batch=8)
     assert set(reply["parts"]) == {"gpu", "dla"}
-    assert set(reply["slowdown"]) == {"gpu", "dla0", "dla1"}
-    assert all(1 <= slower < 2 for slower in reply["slowdown"].values())
-    assert max(reply["slowdown"].values()) > 1.01
     together = board.measured(reply["engine"], deployment)
+    assert set(together.header["sharing"]) == {"gpu", "dla0", "dla1"}
+    slower = [told["slowdown"] for told in together.header["sharing"].values()]
+    assert all(0.95 < each < 2 for each in slower), "but for noise"
+    assert max(slower) > 1.01
     alone, its = board.built(network, precision="fp16", placement="gpu", batch=8)
     single = board.measured(alone["engine"], its)
     assert len(together.series["latency_s"]) > len(single.series["latency_s"]) > 0

@@ -33,11 +33,13 @@ def taken(
         engine = folder / f"engine{number}"
         runtime.build(nets.dense(folder / "n", channels=128), each, engine)
 
-        def load(engine: Path = engine, each: Deployment = each) -> list[Any]:
-            loaded = runtime.load(engine, each)
-            return [loaded.step(None) for _ in range(each.streams)]
+        loaded: list[Any] = []
 
-        entrants.append(Entrant(load, each, str(number)))
+        def load(engine: Path = engine, each: Deployment = each, loaded: list[Any] = loaded) -> list[Any]:
+            loaded.append(runtime.load(engine, each))
+            return [loaded[0].step(None) for _ in range(each.streams)]
+
+        entrants.append(Entrant(load, each, str(number), lambda loaded=loaded: loaded[0].facts()))
     told = Plan(**{"cooldown_s": 0.0, **plan})
     meter = VirtualIna3221({}, root=root)
     header, series = measure(entrants, told, meter, tell=lambda _: None, bench=runtime.bench())
@@ -112,3 +114,14 @@ def test_the_board_rests_when_all_is_over(tmp_path: Path) -> None:
 def test_a_second_look_has_other_noise(tmp_path: Path) -> None:
     first, second = (taken(tmp_path, asked(), faults={})[1]["latency_s"] for _ in range(2))
     assert list(first[:50]) != list(second[:50])
+
+
+def test_units_together_are_slower_than_each_alone_as_the_schedule_says(tmp_path: Path) -> None:
+    header, _, runtime = taken(tmp_path, asked("gpu+dla", streams=3))
+    found = runtime.load(tmp_path / "engine0", asked("gpu+dla", streams=3)).schedule
+    assert set(header["sharing"]) == {"gpu", "dla0", "dla1"}
+    for unit, told in header["sharing"].items():
+        assert told["slowdown"] == pytest.approx(found.slowdown[unit], rel=0.01)
+        assert told["slowdown"] == pytest.approx(told["together_ms"] / told["alone_ms"])
+    assert max(found.slowdown.values()) > 1.02
+    assert taken(tmp_path, asked("gpu", streams=2))[0]["sharing"] == {}

@@ -118,6 +118,9 @@ def test_the_gpu_and_both_dlas_run_together(board: Board, tmp_path: Path) -> Non
     assert {each["layer"] for each in made["parts"]["dla"]["fallbacks"]}
     measured, _ = talk.ask("measure", engine=made["engine"], deployment=deployment(**asked), plan=QUICK)
     assert measured["type"] == "measure", measured
+    assert {unit: set(told) for unit, told in measured["sharing"].items()} == {
+        unit: {"alone_ms", "together_ms", "slowdown"} for unit in ("gpu", "dla0", "dla1")
+    }
 
 
 def test_a_network_with_its_own_types_is_int8_in_11(board: Board, tmp_path: Path) -> None:
