@@ -1,0 +1,47 @@
+"""Tables of measured configurations as problems: `benchmarks/data/tx2`, whose README says whose they are."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from explorer.result import Objective
+from explorer.space import Axis, Space
+
+from .problem import MEASURE_S, Problem, Stage, gain
+
+TABLES = Path(__file__).parents[1] / "data" / "tx2"
+AXES = ("cpu_cores", "cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz")
+# The column, the metric it becomes, and its factor. The unit of power is not known and does not matter: a factor of all.
+METRICS = {"inference_time_s": ("latency_ms", 1e3), "power_consumption": ("power_w", 1.0)}
+
+
+def recorded(table: str) -> Problem:
+    """A table as it was measured: no noise, nothing impossible, a measurement each.
+
+    Hypervolume is counted from the worst of each column.
+    """
+    with (TABLES / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    columns = {name: [int(line[name]) for line in lines] for name in AXES}
+    space = Space(tuple(Axis(name, tuple(sorted(set(values)))) for name, values in columns.items()))
+    place = {values: row for row, values in enumerate(zip(*columns.values(), strict=True))}
+    order = [place[tuple(candidate.params[name] for name in AXES)] for candidate in space.candidates]
+    truth = {
+        metric: factor * np.array([float(lines[row][name]) for row in order])
+        for name, (metric, factor) in METRICS.items()
+    }
+    objectives = tuple(Objective(metric, "min") for metric in truth)
+    return Problem(
+        name=table,
+        space=space,
+        objectives=objectives,
+        truth=truth,
+        refusals=np.full(len(order), ""),
+        stages=(Stage("measure", np.arange(len(order)), MEASURE_S),),
+        reached=np.ones(len(order), dtype=np.intp),
+        reference=np.array([gain(o, truth[o.metric]).min() for o in objectives]),
+        depends={metric: AXES for metric in truth},
+    )

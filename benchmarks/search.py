@@ -1,0 +1,237 @@
+"""How many evaluations, and how many hours, do samplers need to the same front? On spaces whose truth is known.
+
+    python benchmarks/search.py --seeds 20 --workers 2 --plot plots
+
+Problems: the four tables of `data/tx2` (real, two objectives, no noise) and families A, B and C of `families`
+(synthetic, three objectives, noise, shared stages, impossible candidates; every seed is another board and another
+network); `refusals` and `small` show what becomes of impossible candidates and of a space that is exhausted.
+
+    sampler ──ask──► candidate ──► the problem's measurement, or refusal ──tell──► sampler
+                         └─► true hypervolume of all that was asked so far / that of the whole space
+
+Every sampler is asked through the program's own `Search`: an ask is a distinct candidate, the first one is the baseline,
+a refusal is told as a violated constraint, and so is an accuracy below what the study demands. An evaluation is an ask,
+refused or not. The samplers see noisy values; how far they have come is judged by true ones. Hours count each stage
+once for all candidates that share it; a table has no stages but the measurement.
+
+It exits with 1 when a bar is missed. A bar is judged where `ours` and the peer have both been run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from math import ceil, floor, inf, isfinite
+from pathlib import Path
+
+from contest import PEERS, SAMPLERS, Course, Goal, contest
+from families import FAMILIES, family
+from families.problem import Problem
+from families.recorded import recorded
+
+TX2 = tuple(f"inceptionv3_{side}x{side}" for side in (200, 400, 600, 800))
+CHECKPOINTS = (25, 50, 100, 200, 400)  # evaluations
+UNTIL = 0.99  # of the exhaustive hypervolume
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+# Bars. Evaluations to 99 %, ours / a peer's, at most: on a table, on a family.
+TRIALS_ON_TX2 = {"tpe": 0.45, "nsga2": 0.25, "gp": 0.65}
+TRIALS_ON_FAMILIES = {"tpe": 0.4, "nsga2": 0.2, "gp": 0.65}
+SHARE_OF_TABLE = 0.06  # evaluations to 99 %, at most
+HOURS_ON_FAMILIES = 0.7  # hours to 99 %, ours / the best peer's, at most, with one fidelity
+AFTER, SHARE_AFTER = 100, 0.97  # hypervolume on `refusals` after so many evaluations, at least
+
+Courses = Mapping[str, Sequence[Course]]  # by sampler
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search to run."""
+
+    problem: str
+    sampler: str
+    seed: int
+    budget: int
+
+
+def run(job: Job) -> Course:
+    found = problem(job.problem, job.seed)
+    until = inf if job.problem == "small" else UNTIL
+    least = AFTER if job.problem == "refusals" else 0
+    return contest(found, job.sampler, job.seed, budget=job.budget, until=until, least=least)
+
+
+@functools.lru_cache(maxsize=8)
+def problem(name: str, seed: int) -> Problem:
+    return family(name, seed) if name in FAMILIES else recorded(name)
+
+
+def run_all(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, list[Course]]]:
+    """Problem → sampler → courses in the order of seeds."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the workers, which share the cores
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        asked = {pool.submit(run, job): job for job in jobs}
+        for done, future in enumerate(as_completed(asked), start=1):
+            job, course = asked[future], future.result()
+            words = f"{job.problem} {job.sampler} {job.seed}: {len(course.rows)} evaluations, {course.shares[-1]:.4f}"
+            print(f"[{done}/{len(jobs)}] {words}", file=sys.stderr, flush=True)
+    found: dict[str, dict[str, list[Course]]] = {}
+    for future, job in asked.items():
+        found.setdefault(job.problem, {}).setdefault(job.sampler, []).append(future.result())
+    return found
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Of numbers that may be infinite: the middle of the two nearest where it falls between them."""
+    ranked = sorted(values)
+    place = share * (len(ranked) - 1)
+    low, high = ranked[floor(place)], ranked[ceil(place)]
+    return low if low == high else (low + high) / 2
+
+
+def median(courses: Sequence[Course], measure: Callable[[Course], float]) -> float:
+    return quantile([measure(course) for course in courses], 0.5)
+
+
+def spread(courses: Sequence[Course], goal: Goal) -> str:
+    """The median, and the quartiles in brackets; – where a sampler did not get there."""
+    shown = [quantile([goal.cost(course) for course in courses], share) for share in (0.5, 0.25, 0.75)]
+    digits = 2 if goal.unit == "hours" else 0
+    middle, low, high = (f"{value:.{digits}f}" if isfinite(value) else "–" for value in shown)
+    return f"{middle} ({low}, {high})"
+
+
+GOALS = {
+    "to 95 %": Goal(0.95, "evaluations"),
+    "to 99 %": Goal(0.99, "evaluations"),
+    "hours to 95 %": Goal(0.95, "hours"),
+    "hours to 99 %": Goal(0.99, "hours"),
+}
+
+
+def table(name: str, courses: Courses) -> Iterator[str]:
+    """A problem's results as Markdown."""
+    seeds = ", ".join(f"{sampler} {len(all_)}" for sampler, all_ in courses.items())
+    yield f"\n{name} ({next(iter(courses.values()))[0].size} candidates; seeds: {seeds})\n"
+    yield f"| sampler | {' | '.join(GOALS)} | ms an ask | {' | '.join(f'at {n}' for n in CHECKPOINTS)} | refused |"
+    yield "|---" * (len(GOALS) + len(CHECKPOINTS) + 3) + "|"
+    for sampler, all_ in courses.items():
+        cells = [spread(all_, goal) for goal in GOALS.values()]
+        cells.append(f"{median(all_, lambda course: course.ask_ms):.1f}")
+        cells += [f"{share_at(all_, evaluations):.3f}" for evaluations in CHECKPOINTS]
+        cells.append(f"{sum(course.refused / len(course.rows) for course in all_) / len(all_):.0%}")
+        yield f"| {sampler} | {' | '.join(cells)} |"
+
+
+def share_at(courses: Sequence[Course], evaluations: int) -> float:
+    return median(courses, lambda course: course.share_at(evaluations))
+
+
+def ratios(courses: Courses) -> Iterator[str]:
+    """Ours against each peer, by medians."""
+    for peer in (peer for peer in PEERS if peer in courses and "ours" in courses):
+        shown = (f"{what} {ratio(courses, peer, goal):.2f}" for what, goal in GOALS.items())
+        yield f"ours / {peer}: {', '.join(shown)}"
+
+
+def ratio(courses: Courses, peer: str, goal: Goal) -> float:
+    """By medians; a peer that did not get there counts as if its last evaluation had brought it there."""
+    theirs = median(courses[peer], goal.cost)
+    return median(courses["ours"], goal.cost) / (theirs if isfinite(theirs) else median(courses[peer], goal.least))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a bar asks for, and whether it is kept; NaN keeps no bar."""
+
+    what: str
+    value: float
+    most: float
+
+    @property
+    def kept(self) -> bool:
+        return self.value <= self.most
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.kept else 'MISS'} {self.what}: {self.value:.3g}   (bar {self.most:g})"
+
+
+def verdicts(name: str, courses: Courses) -> Iterator[Verdict]:
+    """All bars that can be judged on a problem with the samplers that have been run."""
+    if "ours" not in courses:
+        return
+    mine = courses["ours"]
+    yield Verdict(f"{name}: repeated evaluations", sum(course.repeated for course in mine), 0)
+    if name == "refusals":
+        yield Verdict(f"{name}: refused by a rule that was told", sum(course.refused_again for course in mine), 0)
+        missing = 1 - share_at(mine, AFTER)
+        yield Verdict(f"{name}: hypervolume missing after {AFTER}", missing, round(1 - SHARE_AFTER, 9))
+    elif name == "small":
+        yield Verdict(f"{name}: candidates left", sum(course.size - len(set(course.rows)) for course in mine), 0)
+    else:
+        yield from compared(name, courses)
+
+
+def compared(name: str, courses: Courses) -> Iterator[Verdict]:
+    """Against the peers."""
+    trials, hours = GOALS["to 99 %"], GOALS["hours to 99 %"]
+    for peer, bar in (TRIALS_ON_TX2 if name in TX2 else TRIALS_ON_FAMILIES).items():
+        if peer in courses:
+            yield Verdict(f"{name}: evaluations to 99 %, ours / {peer}", ratio(courses, peer, trials), bar)
+    if name in TX2:
+        share = median(courses["ours"], trials.cost) / courses["ours"][0].size
+        yield Verdict(f"{name}: share of the table to 99 %", share, SHARE_OF_TABLE)
+        if "random" in courses:
+            behind = max(share_at(courses["random"], n) - share_at(courses["ours"], n) for n in CHECKPOINTS)
+            yield Verdict(f"{name}: hypervolume behind random, at worst", behind, 0)
+    elif peers := [peer for peer in PEERS if peer in courses]:
+        best = max(ratio(courses, peer, hours) for peer in peers)
+        yield Verdict(f"{name}: hours to 99 %, ours / the best of {', '.join(peers)}", best, HOURS_ON_FAMILIES)
+
+
+def main() -> int:
+    args = arguments()
+    seeds = {sampler: args.gp_seeds if sampler == "gp" else args.seeds for sampler in args.samplers}
+    jobs = [
+        Job(name, sampler, args.first_seed + seed, args.budget)
+        for name in args.problems
+        for sampler in args.samplers
+        for seed in range(seeds[sampler])
+    ]
+    found = run_all(jobs, args.workers)
+    for name, courses in found.items():
+        print("\n".join([*table(name, courses), "", *ratios(courses)]))
+    print()
+    judged = [verdict for name, courses in found.items() for verdict in verdicts(name, courses)]
+    print("\n".join(map(str, judged)))
+    if args.plot:
+        from curves import draw
+
+        for name, courses in found.items():
+            draw(name, courses, args.plot)
+    return 0 if all(verdict.kept for verdict in judged) else 1
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare samplers on spaces whose truth is known.")
+    everything = (*TX2, *FAMILIES)
+    parser.add_argument("--problems", nargs="+", choices=everything, default=list(everything), metavar="NAME")
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS), metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=20, help="of each sampler but gp")
+    parser.add_argument("--gp-seeds", type=int, default=5, help="of gp, which takes seconds an ask")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--budget", type=int, default=10_000, help="evaluations at most")
+    parser.add_argument("--workers", type=int, default=2, help="processes, a core each")
+    parser.add_argument("--plot", type=Path, help="folder for curves of hypervolume against evaluations and hours")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
