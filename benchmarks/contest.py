@@ -88,10 +88,8 @@ class Goal:
 def contest(problem: Problem, sampler: str, seed: int, *, budget: int, until: float, least: int = 0) -> Course:
     """Let a sampler search.
 
-    Args:
-        budget: evaluations at most; the end of the space ends it, too.
-        until: share of the full hypervolume at which it may end, above 1 for never;
-        least: but not before so many evaluations.
+    It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
+    hypervolume (above 1: never) with `least` evaluations or more.
     """
     asked, progress = sampler_of(problem, sampler, seed), Progress(problem)
     rows: list[int] = []

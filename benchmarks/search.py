@@ -9,10 +9,10 @@ network); `refusals` and `small` show what becomes of impossible candidates and 
     sampler ──ask──► candidate ──► the problem's measurement, or refusal ──tell──► sampler
                          └─► true hypervolume of all that was asked so far / that of the whole space
 
-Every sampler is asked through the program's own `Search`: an ask is a distinct candidate, the first one is the baseline,
-a refusal is told as a violated constraint, and so is an accuracy below what the study demands. An evaluation is an ask,
-refused or not. The samplers see noisy values; how far they have come is judged by true ones. Hours count each stage
-once for all candidates that share it; a table has no stages but the measurement.
+Every sampler is asked through the program's own `Search`: an ask is a distinct candidate, the first one is the
+baseline, a refusal is told as a violated constraint, and so is an accuracy below what the study demands. An evaluation
+is an ask, refused or not. The samplers see noisy values; how far they have come is judged by true ones. Hours count
+each stage once for all candidates that share it; a table has no stages but the measurement.
 
 It exits with 1 when a bar is missed. A bar is judged where `ours` and the peer have both been run.
 """

@@ -11,9 +11,9 @@
 | refusals | 2,808      | a GPU and two DLAs; 22 % is impossible |
 | small    | 324        | a space that can be exhausted |
 
-Hypervolume is counted in accuracy, log throughput and log energy. Its reference: accuracy `USEFUL` below the best that is
-possible, so that none is earned with worthless networks (the searches know: it is a constraint of the study), and the
-lowest throughput and highest energy of what is possible and not less accurate than that.
+Hypervolume is counted in accuracy, log throughput and log energy. Its reference: accuracy `USEFUL` below the best that
+is possible, so that none is earned with worthless networks (the searches know: it is a constraint of the study), and
+the lowest throughput and highest energy of what is possible and not less accurate than that.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from .problem import MEASURE_S, Problem, Stage, gain
 
 TABLES = Path(__file__).parents[1] / "data" / "tx2"
 AXES = ("cpu_cores", "cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz")
-# The column, the metric it becomes, and its factor. The unit of power is not known and does not matter: a factor of all.
+# The column, the metric it becomes, and its factor; what the unit of power is does not matter for who dominates whom.
 METRICS = {"inference_time_s": ("latency_ms", 1e3), "power_consumption": ("power_w", 1.0)}
 
 
@@ -43,5 +43,5 @@ def recorded(table: str) -> Problem:
         stages=(Stage("measure", np.arange(len(order)), MEASURE_S),),
         reached=np.ones(len(order), dtype=np.intp),
         reference=np.array([gain(o, truth[o.metric]).min() for o in objectives]),
-        depends={metric: AXES for metric in truth},
+        depends=dict.fromkeys(truth, AXES),
     )

@@ -21,9 +21,7 @@ FOR_MEMORY = 0.02  # of all candidates, at least, are left to it
 def refusals(space: Space, memory: Floats, share: float, rng: np.random.Generator) -> NDArray[np.str_]:
     """Why each candidate is impossible; "" for those that are possible ``[candidates]``.
 
-    Args:
-        memory: what each candidate needs ``[candidates]``.
-        share: of all candidates to be impossible.
+    `memory` is what each candidate needs ``[candidates]``, `share` how many of all are to be impossible.
     """
     reasons = np.full(space.size, "", dtype="U96")
     for forbidden in _drawn(space, rng):
