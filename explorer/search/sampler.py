@@ -45,13 +45,13 @@ class Known:
         distributions: its axes.
         candidates: those that there are, as Optuna's parameters; None: every combination.
         depends_on: objective, by its place → the only axes that it depends on.
-        shared: axes of a stage that candidates share, and its luck with it; empty where there is none.
+        shared: objective → axes of a stage that candidates share, and its luck with it.
     """
 
     distributions: Distributions
     candidates: Sequence[Params] | None = None
     depends_on: Mapping[int, Collection[str]] = field(default_factory=dict)
-    shared: Collection[str] = ()
+    shared: Mapping[int, Collection[str]] = field(default_factory=dict)
 
 
 class FrontSampler(BaseSampler):
@@ -126,7 +126,7 @@ class _Table:
         only = self.known.depends_on.get(objective)
         chosen = [j for j, name in enumerate(self._names) if only is None or name in only]
         axes = [self._axis(self._names[j]) for j in chosen]
-        shared = [self._names.index(name) for name in self.known.shared if name in self._names]
+        shared = [j for j, name in enumerate(self._names) if name in self.known.shared.get(objective, ())]
         groups = None if not shared else np.unique(self._levels[:, shared], axis=0, return_inverse=True)[1].ravel()
         return Shape(axes, self._levels[:, chosen], groups)
 
