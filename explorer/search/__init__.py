@@ -8,6 +8,10 @@ SAMPLERS = Registry(
     "samplers",
     {
         "auto": ("explorer.search.samplers:tpe", "the best we know for such spaces; today tpe"),
+        "front": (
+            "explorer.search.sampler:FrontSampler",
+            "Gaussian processes over the whole space and exact expected hypervolume improvement (our own)",
+        ),
         "tpe": ("explorer.search.samplers:tpe", "tree-structured Parzen estimator, multivariate and grouped (Optuna)"),
         "nsga2": ("explorer.search.samplers:nsga2", "non-dominated sorting genetic algorithm II (Optuna)"),
         "gp": ("explorer.search.samplers:gp", "Gaussian processes with log expected hypervolume improvement (Optuna)"),

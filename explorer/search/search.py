@@ -22,10 +22,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from explorer.result import Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
-from explorer.space import Candidate, Params, Space
+from explorer.search.sampler import FrontSampler, Known
+from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Candidate, Params, Space
 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
+
+
+# Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
+# not change.
+OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
+OF_THE_OUTPUTS = (*COMPRESSION_AXES, "precision", "runtime", "placement")
 
 
 class Search:
@@ -43,7 +50,10 @@ class Search:
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        self._sampler = Distinct(SAMPLERS.load(sampler)(seed), self._grid, seed=seed)
+        inner = SAMPLERS.load(sampler)(seed)
+        self._sampler = Distinct(inner, self._grid, seed=seed)
+        if isinstance(inner, FrontSampler):
+            inner.know(self._known())
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
         ]
@@ -52,6 +62,16 @@ class Search:
         self._first = not records
         for record in records:
             self._restore(record)
+
+    def _known(self) -> Known:
+        """What is known of the space before anything is measured."""
+        scores = [i for i, objective in enumerate(self._objectives) if not objective.metric.startswith(OF_THE_ENGINE)]
+        return Known(
+            self._sampler.distributions,
+            [self._grid.asked(candidate) for candidate in self._grid.candidates],
+            depends_on=dict.fromkeys(scores, OF_THE_OUTPUTS),
+            shared=dict.fromkeys(scores, TRAINING_AXES),
+        )
 
     @property
     def left(self) -> int:
