@@ -62,6 +62,7 @@ class Device:
         switch_s: once from a DLA to the GPU, or back, besides the bytes that are reformatted.
         together: what is left of the units' throughput when all of them work at once.
         contention: by how much each further stream slows down the others.
+        cache: bytes of activations that hardly go to memory; a larger batch may cost more for it.
     """
 
     gpu: Unit
@@ -73,6 +74,7 @@ class Device:
     switch_s: float
     together: float
     contention: float
+    cache: float
     modes: tuple[Mode, ...]
 
 
@@ -125,7 +127,8 @@ def draw(rng: np.random.Generator, *, layers: int, dlas: int, modes: int, cap: t
         switch_s=rng.uniform(15e-6, 80e-6),
         together=rng.uniform(0.75, 0.95),
         contention=rng.uniform(0.0, 0.12),
-        modes=_modes(rng, modes, cap),
+        cache=10 ** rng.uniform(5.3, 6.6),
+        modes=_modes(rng, gpu, modes, cap),
     )
 
 
@@ -153,9 +156,10 @@ def _dla(rng: np.random.Generator, gpu: Unit) -> Unit:
     )
 
 
-def _modes(rng: np.random.Generator, count: int, cap: tuple[float, float]) -> tuple[Mode, ...]:
-    """From the lowest clocks to the highest."""
-    idle_w, share = rng.uniform(1.0, 4.0), np.linspace(rng.uniform(0.3, 0.5), 1.0, count)
+def _modes(rng: np.random.Generator, gpu: Unit, count: int, cap: tuple[float, float]) -> tuple[Mode, ...]:
+    """From the lowest clocks to the highest; idle, a board draws 5 to 20 % of what its GPU does at work."""
+    idle_w = rng.uniform(0.05, 0.2) * max(rate * gpu.joules[name] for name, rate in gpu.rate.items())
+    share = np.linspace(rng.uniform(0.3, 0.5), 1.0, count)
     return tuple(
         Mode(
             gpu=float(step),
@@ -226,7 +230,8 @@ def _layers(device: Device, load: Load, unit: Unit, name: str) -> tuple[Floats, 
     )
     padded = np.ceil(load.inputs / at_once) * at_once * np.ceil(load.outputs / at_once) * at_once
     work = padded * load.kernel * load.pixels * load.batch[:, None]
-    moved = _activations(load) + load.inputs * load.outputs * load.kernel * _width(load)[:, None]
+    held = _activations(load)
+    moved = held * held / (held + device.cache) + load.inputs * load.outputs * load.kernel * _width(load)[:, None]
     busy = np.maximum((work + unit.fill) / (rate * clock), moved / _bandwidth(device, load)[:, None])
     voltage = 0.6 + 0.4 * clock
     spent = work * joules * voltage**2 + moved * device.byte_joules

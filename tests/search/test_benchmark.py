@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,7 +47,7 @@ def test_a_family_is_a_space_of_the_size_it_says_with_a_front_that_must_be_found
     assert 0.10 <= 1 - problem.possible.mean() <= 0.26
     gains = problem.gains[problem.possible]
     useful = (gains > problem.reference).all(axis=1)
-    assert 8 <= (front(gains) & useful).sum() <= 60
+    assert 8 <= (front(gains) & useful).sum() <= 150
     assert useful.mean() > 0.3
     best_of_each = gains[useful][gains[useful].argmax(axis=0)]
     assert hypervolume(best_of_each, problem.reference) < 0.9 * problem.full
@@ -76,18 +77,20 @@ def test_what_is_impossible_is_so_by_a_rule_or_for_want_of_memory(problems: dict
 
 
 def test_time_is_a_staircase_in_channels_and_more_pruning_is_no_free_lunch(families: ModuleType) -> None:
-    """In groups of 32 channels some steps of pruning change nothing in a layer, in groups of 8 they do."""
+    """In groups of 32 channels a step of 1 % changes nothing more often than not, one by one it always does."""
     network = importlib.import_module("families.network")
     rng = np.random.default_rng(0)
     taste = families.FAMILIES["A"].taste
     drawn = network.draw(rng, taste)
     ratio = np.linspace(0.01, 0.8, 80)
+    ones = np.ones(80)
     fine, coarse = (
-        network.pruned(drawn, ratio, np.full(80, step), np.ones(80), network.Taste(0, taste.knee, taste.int8), rng)
-        for step in (1.0, 32.0)
+        network.pruned(drawn, ratio, step * ones, ones, replace(taste, lottery=0.0), rng) for step in (1.0, 32.0)
     )
-    steps = [len(np.unique(made.removed)) for made in (fine, coarse)]
-    assert steps[1] < 0.7 * steps[0]
+    still = [(np.diff(made.outputs[:, :-1], axis=0) == 0).mean() for made in (fine, coarse)]
+    assert still[0] < 0.5
+    assert still[1] > 0.8
+    assert (coarse.outputs >= fine.outputs).all()
     assert (np.diff(fine.accuracy) <= 1e-12).all()
     lost = drawn.dense - fine.accuracy
     assert lost[-1] > 5 * lost[len(lost) // 2]
@@ -162,6 +165,7 @@ def test_a_table_is_read_as_it_was_measured(families: ModuleType) -> None:
     assert problem.measure(row, np.random.default_rng(0)) == {m: v[row] for m, v in problem.truth.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "ours"])
 def test_a_space_is_exhausted_exactly(problems: dict[str, Any], sampler: str) -> None:
     contest = importlib.import_module("contest")
