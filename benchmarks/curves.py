@@ -38,8 +38,8 @@ def _band(axes: Axes, places: Sequence[Floats], courses: Sequence[Course], label
     grid = np.geomspace(min(p[0] for p in places), max(p[-1] for p in places), 300)
     found = np.array([_reached(place, course.shares, grid) for place, course in zip(places, courses, strict=True)])
     low, middle, high = np.quantile(found, (0.25, 0.5, 0.75), axis=0)
-    axes.plot(grid, middle, label=label, color=colour)  # type: ignore[arg-type]
-    axes.fill_between(grid, low, high, alpha=0.2, color=colour, linewidth=0)  # type: ignore[arg-type]
+    axes.plot(grid, middle, label=label, color=colour)
+    axes.fill_between(grid, low, high, alpha=0.2, color=colour, linewidth=0)
     axes.set_xscale("log")
 
 

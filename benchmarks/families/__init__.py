@@ -146,8 +146,8 @@ def family(name: str, seed: int) -> Problem:
     columns = Columns(Space(chosen.axes))
     net = network.draw(rng, chosen.taste)
     first, which = columns.distinct(*TRAINING_AXES)
-    cuts = (columns.numbers(axis, default)[first] for axis, default in HEALED.items())
-    made = network.pruned(net, *cuts, chosen.taste, rng)
+    ratio, round_to, epochs = (columns.numbers(axis, default)[first] for axis, default in HEALED.items())
+    made = network.pruned(net, ratio, round_to, epochs, chosen.taste, rng)
     dlas = int(rng.integers(chosen.dlas[0], chosen.dlas[1] + 1))
     modes = int(columns.levels("power_mode").max()) + 1
     board = device.draw(rng, layers=len(net.channels), dlas=dlas, modes=modes, cap=chosen.cap)

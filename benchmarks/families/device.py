@@ -264,7 +264,7 @@ def _capped(device: Device, load: Load, rate: Floats, joules: Floats) -> Floats:
         here = load.mode == number
         if here.any():
             power[here] /= min(np.quantile(power[here], mode.cap), power[here].max())
-    return rate / np.maximum(power, 1.0)
+    return np.asarray(rate / np.maximum(power, 1.0))
 
 
 def _memory(load: Load) -> Floats:

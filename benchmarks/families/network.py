@@ -116,4 +116,5 @@ def pruned(
 def _lost(network: Network, removed: Floats, epochs: Floats) -> Floats:
     """Little before the knee, much after it; half the epochs leave a quarter more of it unhealed."""
     beyond = 0.04 * np.logaddexp(0.0, (removed - network.knee) / 0.04)
-    return (network.gentle * removed + network.steep * beyond**1.5) * epochs ** -np.log2(1.25)
+    unhealed = epochs ** -np.log2(1.25)
+    return np.asarray((network.gentle * removed + network.steep * beyond**1.5) * unhealed)
