@@ -40,6 +40,7 @@ OBJECTIVES = (Objective("accuracy", "max"), Objective("throughput_ips", "max"), 
 USEFUL = 0.10
 CHECKPOINT_S, BUILD_S = 300.0, 60.0
 HEALED = {"prune_ratio": 0.0, "round_to": 8.0, "finetune_epochs": 1.0}  # what makes a checkpoint, where it is no axis
+BUILT_FOR = ("precision", "placement", "batch")
 TACTICS = 0.02  # standard deviation of the logarithm of how lucky a build is with its kernels
 
 
@@ -49,7 +50,7 @@ class Family:
 
     Attributes:
         axes: without those that have one value only.
-        dlas: how many there are at least and at most.
+        dlas: of a board.
         impossible: least and largest share.
         cap: least and largest share of engines that a power mode does not slow down.
         per_mode: whether an engine is built for one power mode.
@@ -57,7 +58,7 @@ class Family:
 
     axes: tuple[Axis, ...]
     taste: network.Taste
-    dlas: tuple[int, int] = (1, 1)
+    dlas: int = 1
     impossible: tuple[float, float] = (0.18, 0.25)
     cap: tuple[float, float] = (0.7, 0.98)
     per_mode: bool = False
@@ -92,7 +93,7 @@ FAMILIES = {
             streams=(1, 2),
         ),
         taste=network.Taste(lottery=0.01, knee=(0.45, 0.7), int8=(0.003, 0.015)),
-        dlas=(2, 2),
+        dlas=2,
         impossible=(0.16, 0.25),
     ),
     "C": Family(
@@ -119,7 +120,7 @@ FAMILIES = {
             streams=(1, 2),
         ),
         taste=network.Taste(lottery=0.004, knee=(0.5, 0.7), int8=(0.004, 0.02)),
-        dlas=(2, 2),
+        dlas=2,
         impossible=(0.22, 0.22),
     ),
     "small": Family(
@@ -135,35 +136,40 @@ FAMILIES = {
 }
 
 
-def family(name: str, seed: int) -> Problem:
+def family(name: str, seed: int, *, board: int | None = None) -> Problem:
     """A board and a network of a family; the same for the same seed.
+
+    Args:
+        name: one of `FAMILIES`.
+        seed: of the network, its checkpoints, and the board.
+        board: seed of the board, where it is another one: the same network on it is a sibling of this problem.
 
     Raises:
         KeyError: there is no such family.
     """
-    chosen = FAMILIES[name]
-    rng = np.random.default_rng([seed, *name.encode()])
+    chosen, board = FAMILIES[name], seed if board is None else board
+    whose = ([0, seed], [1, board], [2, seed, board])
+    of_network, of_board, of_both = (np.random.default_rng([*who, *name.encode()]) for who in whose)
     columns = Columns(Space(chosen.axes))
-    net = network.draw(rng, chosen.taste)
+    net = network.draw(of_network, chosen.taste)
     first, which = columns.distinct(*TRAINING_AXES)
     ratio, round_to, epochs = (columns.numbers(axis, default)[first] for axis, default in HEALED.items())
-    made = network.pruned(net, ratio, round_to, epochs, chosen.taste, rng)
-    dlas = int(rng.integers(chosen.dlas[0], chosen.dlas[1] + 1))
+    made = network.pruned(net, ratio, round_to, epochs, chosen.taste, of_network)
     modes = int(columns.levels("power_mode").max()) + 1
-    board = device.draw(rng, layers=len(net.channels), dlas=dlas, modes=modes, cap=chosen.cap)
-    built_for = ["precision", "placement", "batch", *(["power_mode"] if chosen.per_mode else [])]
-    _, engine = columns.distinct(*TRAINING_AXES, *built_for)
+    drawn = device.draw(of_board, dlas=chosen.dlas, modes=modes, cap=chosen.cap)
+    drawn = device.meets(drawn, len(net.channels), of_both)
+    _, engine = columns.distinct(*TRAINING_AXES, *BUILT_FOR, *(["power_mode"] if chosen.per_mode else []))
     load = _load(columns, net, made, which)
-    lucky = np.exp(TACTICS * rng.standard_normal(engine.max() + 1))[engine]
-    figures = device.run(board, replace(load, luck=lucky))
+    lucky = np.exp(TACTICS * of_both.standard_normal(engine.max() + 1))[engine]
+    figures = device.run(drawn, replace(load, luck=lucky))
     return _problem(
-        f"{name}{seed}",
+        f"{name}{seed}" if board == seed else f"{name}{seed} on {board}",
         columns.space,
         truth={"accuracy": _accuracy(made, which, load.precision), **_told(figures)},
-        refused=refusals(columns.space, figures.memory, rng.uniform(*chosen.impossible), rng),
+        refused=refusals(columns.space, figures.memory, of_board.uniform(*chosen.impossible), of_board),
         stages=(Stage("checkpoint", which, CHECKPOINT_S), Stage("build", engine, BUILD_S)),
-        prior=_told(device.run(device.datasheet(board, rng), load)),
-        noise=Noise(relative=rng.uniform(0.015, 0.025), outliers=0.02, score=0.0015),
+        prior=_told(device.run(device.datasheet(drawn, of_board), load)),
+        noise=Noise(relative=of_board.uniform(0.015, 0.025), outliers=0.02, score=0.0015),
     )
 
 

@@ -58,7 +58,7 @@ class Device:
     """A board.
 
     Attributes:
-        supported: which layers a DLA can run ``[layers]``.
+        supported: which layers of a network a DLA can run ``[layers]``.
         switch_s: once from a DLA to the GPU, or back, besides the bytes that are reformatted.
         together: what is left of the units' throughput when all of them work at once.
         contention: by how much each further stream slows down the others.
@@ -114,14 +114,14 @@ class Figures:
     memory: Floats
 
 
-def draw(rng: np.random.Generator, *, layers: int, dlas: int, modes: int, cap: tuple[float, float]) -> Device:
-    """A board between a Nano and an AGX Orin."""
+def draw(rng: np.random.Generator, *, dlas: int, modes: int, cap: tuple[float, float]) -> Device:
+    """A board between a Nano and an AGX Orin, whose DLAs can run anything."""
     gpu = _gpu(rng)
     return Device(
         gpu=gpu,
         dla=_dla(rng, gpu),
         dlas=dlas,
-        supported=rng.random(layers) > rng.uniform(0.0, 0.25),
+        supported=np.array([True]),
         bandwidth=10 ** rng.uniform(10.3, 11.2),
         byte_joules=rng.uniform(20e-12, 60e-12),
         switch_s=rng.uniform(15e-6, 80e-6),
@@ -170,6 +170,11 @@ def _modes(rng: np.random.Generator, gpu: Unit, count: int, cap: tuple[float, fl
         )
         for step in share
     )
+
+
+def meets(device: Device, layers: int, rng: np.random.Generator) -> Device:
+    """The board, as far as its DLAs can run a network of so many layers."""
+    return replace(device, supported=rng.random(layers) > rng.uniform(0.0, 0.25))
 
 
 def datasheet(device: Device, rng: np.random.Generator) -> Device:

@@ -64,6 +64,16 @@ def test_the_same_seed_is_the_same_board_and_another_seed_another(families: Modu
     assert first.full != second.full
 
 
+def test_a_sibling_is_the_same_network_on_another_board(families: ModuleType) -> None:
+    here, there, other = families.family("A", 1), families.family("A", 1, board=2), families.family("A", 2)
+    both = here.possible & there.possible
+    np.testing.assert_array_equal(here.truth["accuracy"][both], there.truth["accuracy"][both])
+    ratio = np.log(here.truth["throughput_ips"][both] / there.truth["throughput_ips"][both])
+    assert ratio.std() > 0.05
+    assert there.noise == other.noise
+    assert set(there.refusals.tolist()) == set(other.refusals.tolist())
+
+
 def test_what_is_impossible_is_so_by_a_rule_or_for_want_of_memory(problems: dict[str, Any]) -> None:
     problem = problems["refusals"]
     assert 1 - problem.possible.mean() == pytest.approx(0.22, abs=0.001)
@@ -120,7 +130,7 @@ def test_the_prior_is_biased_and_says_something(problems: dict[str, Any]) -> Non
         problem = problems[name]
         for metric, said in problem.prior.items():
             true, said = np.log(problem.truth[metric][problem.possible]), np.log(said[problem.possible])
-            assert np.corrcoef(true, said)[0, 1] > 0.6
+            assert np.corrcoef(true, said)[0, 1] > 0.3
             assert np.abs(np.median(said - true)) > 0.1
 
 
