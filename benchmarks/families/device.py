@@ -275,4 +275,4 @@ def _capped(device: Device, load: Load, rate: Floats, joules: Floats) -> Floats:
 def _memory(load: Load) -> Floats:
     """Weights once, activations and workspace for every stream."""
     weights = (load.inputs * load.outputs * load.kernel).sum(axis=1) * _width(load)
-    return weights + load.streams * _activations(load).sum(axis=1) * 2
+    return np.asarray(weights + load.streams * _activations(load).sum(axis=1) * 2)
