@@ -78,7 +78,9 @@ def contest(problem: Problem, sampler: str, seed: int, *, budget: int, until: fl
     It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
     hypervolume (above 1: never) with `least` evaluations or more.
     """
-    search = Search(problem.space, problem.objectives, sampler=SAMPLERS[sampler], seed=seed)
+    search = Search(
+        problem.space, problem.objectives, sampler=SAMPLERS[sampler], seed=seed, constraints=problem.constraints
+    )
     progress = Progress(problem)
     rows: list[int] = []
     shares: list[float] = []

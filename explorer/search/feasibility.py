@@ -1,8 +1,8 @@
-"""The chance that a candidate is possible, by what became of others that share a level with it, or two.
+"""The chance that a candidate is possible, by what became of others that share a value with it, or two.
 
-What makes a deployment impossible is mostly one value, or two that do not go together: fp32 on a DLA, a batch that some
-precision has no room for. For each value, and for each pair, the share of those tried that worked, with one imagined
-success; a candidate's chance is the smallest share among its own.
+What makes a deployment impossible is mostly one value, or two that do not go together: fp32 on a DLA, 3-D convolutions
+there. A value, or a pair, with which everything has failed so far is suspect, the more so the more has; one success
+clears it. What no such rule explains (memory that runs out, little by little) is left to a surrogate of "it worked".
 """
 
 from __future__ import annotations
@@ -34,5 +34,5 @@ def chances(levels: Ints, worked: Ints, refused: Ints) -> Floats:
         cells = int(np.prod([sizes[j] for j in both]))
         good = np.bincount(values[worked], minlength=cells)
         bad = np.bincount(values[refused], minlength=cells)
-        found = np.minimum(found, ((good + 1) / (good + bad + 1))[values])
+        found = np.minimum(found, np.where(good > 0, 1.0, 1 / (bad + 1))[values])
     return found

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from explorer.search.feasibility import chances
 from explorer.search.improvement import expected_improvement, undominated
@@ -35,13 +36,14 @@ class Seen:
 
     Attributes:
         rows: of candidates with results ``[n]``.
-        gains: their objectives, larger is better ``[n, m]``.
+        values: what was measured of each quantity ``[n, q]``: gains of the objectives, larger is better, then by how
+            much each constraint is broken, ≤ 0 where it is kept; NaN where it was not measured.
         refused: rows of candidates that turned out to be impossible.
         pending: rows of candidates under way.
     """
 
     rows: Ints
-    gains: Floats
+    values: Floats
     refused: Ints = field(default_factory=lambda: np.empty(0, np.intp))
     pending: Ints = field(default_factory=lambda: np.empty(0, np.intp))
 
@@ -49,13 +51,14 @@ class Seen:
 class Proposer:
     """Proposals follow from what was seen alone, in the order in which it was: whoever comes back goes on the same."""
 
-    def __init__(self, levels: Ints, shapes: Sequence[Shape]) -> None:
+    def __init__(self, levels: Ints, shapes: Sequence[Shape], *, objectives: int) -> None:
         """
         Args:
             levels: of all candidates on all axes ``[candidates, axes]``.
-            shapes: for each objective what it may depend on.
+            shapes: for each quantity what it may depend on.
+            objectives: how many of the quantities are; the rest are constraints.
         """
-        self._levels = levels
+        self._levels, self._objectives = levels, objectives
         self._places = levels / np.maximum(1, levels.max(axis=0))
         self._surrogates = [Surrogate(shape) for shape in shapes]
         self._scales: tuple[int, list[Floats]] = (0, [])
@@ -74,33 +77,54 @@ class Proposer:
         return int(np.argmax(np.where(free, self.scores(seen), -np.inf)))
 
     def scores(self, seen: Seen) -> Floats:
-        """Expected improvement of every candidate, times the chance that it is possible at all."""
+        """Expected improvement of every candidate, times the chance that it is possible and keeps the constraints."""
         beliefs = self._beliefs(seen)
-        mean = np.stack([belief.mean for belief in beliefs], axis=1)
-        sd = np.stack([belief.sd for belief in beliefs], axis=1)
-        known = np.concatenate([seen.rows, seen.pending])
+        mean = np.stack([belief.mean for belief in beliefs[: self._objectives]], axis=1)
+        sd = np.stack([belief.sd for belief in beliefs[: self._objectives]], axis=1)
+        found = chances(self._levels, seen.rows, seen.refused)
+        for belief in beliefs[self._objectives :]:
+            found *= ndtr(-belief.mean / belief.sd)
+        known = np.concatenate([self._useful(seen), seen.pending])
+        if not len(known):
+            return found
         worst, best = mean[known].min(axis=0), mean[known].max(axis=0)
         boxes = undominated(mean[known], worst - _BEYOND * np.maximum(best - worst, 1e-9))
-        return expected_improvement(mean, sd, boxes) * chances(self._levels, seen.rows, seen.refused)
+        return found * expected_improvement(mean, sd, boxes)
+
+    def _useful(self, seen: Seen) -> Ints:
+        """Rows that may be on the front: measured, and with every constraint kept."""
+        gains, broken = seen.values[:, : self._objectives], seen.values[:, self._objectives :]
+        return seen.rows[np.isfinite(gains).all(axis=1) & (broken <= 0).all(axis=1)]
 
     def _beliefs(self, seen: Seen) -> list[Belief]:
-        found = []
-        rows = np.concatenate([seen.rows, seen.pending])
-        for surrogate, values, scales in zip(self._surrogates, seen.gains.T, self._learned(seen), strict=True):
-            belief = surrogate.believe(seen.rows, values, scales)
-            if len(seen.pending):
-                belief = surrogate.believe(rows, np.concatenate([values, belief.mean[seen.pending]]), scales)
-            found.append(belief)
-        return found
+        return [
+            _believed(surrogate, seen, values, scales)
+            for surrogate, values, scales in zip(self._surrogates, seen.values.T, self._learned(seen), strict=True)
+        ]
 
     def _learned(self, seen: Seen) -> list[Floats]:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
         many = _milestone(len(seen.rows))
         if self._scales[0] != many:
-            rows, gains = seen.rows[:many], seen.gains[:many]
-            fits = [surrogate.scales(rows, values) for surrogate, values in zip(self._surrogates, gains.T, strict=True)]
+            early = [_measured(seen.rows[:many], values[:many]) for values in seen.values.T]
+            fits = [surrogate.scales(*given) for surrogate, given in zip(self._surrogates, early, strict=True)]
             self._scales = many, fits
         return self._scales[1]
+
+
+def _believed(surrogate: Surrogate, seen: Seen, values: Floats, scales: Floats) -> Belief:
+    """With what is under way taken for what is expected of it."""
+    rows, told = _measured(seen.rows, values)
+    belief = surrogate.believe(rows, told, scales)
+    if not len(seen.pending):
+        return belief
+    expected = np.concatenate([told, belief.mean[seen.pending]])
+    return surrogate.believe(np.concatenate([rows, seen.pending]), expected, scales)
+
+
+def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:
+    there = np.isfinite(values)
+    return rows[there], values[there]
 
 
 def _milestone(many: int) -> int:

@@ -32,7 +32,10 @@ from explorer.search.surrogate import Axis, Shape
 Params = Mapping[str, Any]
 Distributions = Mapping[str, BaseDistribution]
 Ints = NDArray[np.intp]
+Quantity = int | str
 
+# Of a trial's user attributes: which of its values are none, because they were not measured.
+UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
 MOST = 200_000  # candidates that are looked at one by one
 
@@ -44,14 +47,14 @@ class Known:
     Attributes:
         distributions: its axes.
         candidates: those that there are, as Optuna's parameters; None: every combination.
-        depends_on: objective, by its place → the only axes that it depends on.
-        shared: objective → axes of a stage that candidates share, and its luck with it.
+        depends_on: objective, by its place, or constraint, by its name → the only axes that it depends on.
+        shared: objective, or constraint → axes of a stage that candidates share, and its luck with it.
     """
 
     distributions: Distributions
     candidates: Sequence[Params] | None = None
-    depends_on: Mapping[int, Collection[str]] = field(default_factory=dict)
-    shared: Mapping[int, Collection[str]] = field(default_factory=dict)
+    depends_on: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
+    shared: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
 
 
 class FrontSampler(BaseSampler):
@@ -100,33 +103,41 @@ class _Table:
         self._levels = np.array(levels, dtype=np.intp).reshape(-1, len(names))
         self._row = {tuple(row): number for number, row in enumerate(self._levels.tolist())}
         self._names = names
+        self._quantities: list[Quantity] = []
         self._proposer: Proposer | None = None
 
     def proposed(self, study: Study, trial: FrozenTrial, seed: int) -> dict[str, Any]:
         """The parameters to try next; where nothing is untried, those of any candidate."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        seen, taken = self._seen(study, trials)
+        measured = [other for other in trials if _is_measured(other)]
+        constraints = sorted({name for other in measured for name in other.constraints})
+        quantities: list[Quantity] = [*range(len(study.directions)), *constraints]
+        seen, taken = self._seen(study, trials, quantities)
         rng = np.random.default_rng((seed, len(trials)))
         free = np.ones(len(self.candidates), dtype=np.bool_)
         free[taken] = False
         if not free.any():
             row = int(rng.integers(len(free)))
         elif len(seen.rows) < STARTUP:
-            row = self._at_work(len(study.directions)).first(taken, free, rng)
+            row = self._at_work(quantities).first(taken, free, rng)
         else:
-            row = self._at_work(len(study.directions)).propose(seen, free)
+            row = self._at_work(quantities).propose(seen, free)
         return {name: self.candidates[row][name] for name in self._names}
 
-    def _at_work(self, objectives: int) -> Proposer:
-        if self._proposer is None:
-            self._proposer = Proposer(self._levels, [self._shape(number) for number in range(objectives)])
+    def _at_work(self, quantities: Sequence[Quantity]) -> Proposer:
+        if self._quantities != quantities:  # a constraint that was never told of before
+            self._quantities = list(quantities)
+            objectives = sum(isinstance(one, int) for one in quantities)
+            shapes = [self._shape(one) for one in quantities]
+            self._proposer = Proposer(self._levels, shapes, objectives=objectives)
+        assert self._proposer is not None
         return self._proposer
 
-    def _shape(self, objective: int) -> Shape:
-        only = self.known.depends_on.get(objective)
+    def _shape(self, quantity: Quantity) -> Shape:
+        only = self.known.depends_on.get(quantity)
         chosen = [j for j, name in enumerate(self._names) if only is None or name in only]
         axes = [self._axis(self._names[j]) for j in chosen]
-        shared = [j for j, name in enumerate(self._names) if name in self.known.shared.get(objective, ())]
+        shared = [j for j, name in enumerate(self._names) if name in self.known.shared.get(quantity, ())]
         groups = None if not shared else np.unique(self._levels[:, shared], axis=0, return_inverse=True)[1].ravel()
         return Shape(axes, self._levels[:, chosen], groups)
 
@@ -134,25 +145,25 @@ class _Table:
         ordinal = not isinstance(self.known.distributions[name], CategoricalDistribution)
         return Axis(len(self._values[name]), ordinal)
 
-    def _seen(self, study: Study, trials: Sequence[FrozenTrial]) -> tuple[Seen, Ints]:
+    def _seen(self, study: Study, trials: Sequence[FrozenTrial], quantities: Sequence[Quantity]) -> tuple[Seen, Ints]:
         signs = np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions])
         rows: dict[str, list[int]] = {"done": [], "refused": [], "pending": [], "taken": []}
-        gains: list[NDArray[np.float64]] = []
+        values: list[NDArray[np.float64]] = []
         for trial in trials:
             row = self._row_of(trial)
             if row is None:
                 continue
             rows["taken"].append(row)
-            if trial.state == TrialState.COMPLETE and any(value > 0 for value in _constraints(trial)):
-                rows["refused"].append(row)
-            elif trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all():
+            if _is_measured(trial):
                 rows["done"].append(row)
-                gains.append(signs * np.asarray(trial.values))
+                values.append(_told(trial, signs, quantities))
+            elif trial.state == TrialState.COMPLETE:
+                rows["refused"].append(row)
             elif trial.state in (TrialState.RUNNING, TrialState.WAITING):
                 rows["pending"].append(row)
-        told = {name: np.array(numbers, dtype=np.intp) for name, numbers in rows.items()}
-        table = np.array(gains).reshape(-1, len(signs))
-        return Seen(told["done"], table, told["refused"], told["pending"]), told["taken"]
+        found = {name: np.array(numbers, dtype=np.intp) for name, numbers in rows.items()}
+        table = np.array(values).reshape(-1, len(quantities))
+        return Seen(found["done"], table, found["refused"], found["pending"]), found["taken"]
 
     def _row_of(self, trial: FrozenTrial) -> int | None:
         if not all(trial.params.get(name, self) in self._places[name] for name in self._names):
@@ -182,6 +193,18 @@ def _values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
     raise ValueError(f"{name} has no end of values: give it a step, or choices")
 
 
-def _constraints(trial: FrozenTrial) -> Collection[float]:
-    told = getattr(trial, "constraints", None) or {}
-    return told.values() if isinstance(told, Mapping) else told
+def _is_measured(trial: FrozenTrial) -> bool:
+    """Whether it ended with at least one value that is one."""
+    made_up = trial.user_attrs.get(UNMEASURED, ())
+    return trial.state == TrialState.COMPLETE and any(
+        math.isfinite(value) for i, value in enumerate(trial.values) if i not in made_up
+    )
+
+
+def _told(trial: FrozenTrial, signs: NDArray[np.float64], quantities: Sequence[Quantity]) -> NDArray[np.float64]:
+    """Gains and violations of a finished trial; NaN for what was not measured."""
+    gains = signs * np.asarray(trial.values)
+    gains[list(trial.user_attrs.get(UNMEASURED, ()))] = np.nan
+    broken = [trial.constraints.get(name, np.nan) for name in quantities if isinstance(name, str)]
+    told = np.concatenate([gains, broken])
+    return np.where(np.isfinite(told), told, np.nan)

@@ -19,10 +19,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from explorer.result import Objective, Record
+from explorer.result import Constraint, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
-from explorer.search.sampler import FrontSampler, Known
+from explorer.search.sampler import UNMEASURED, FrontSampler, Known
 from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Candidate, Params, Space
 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
@@ -40,13 +40,21 @@ class Search:
 
     Args:
         records: what earlier sessions of this study found; they count as told.
+        constraints: that records will tell of; one that nobody names beforehand counts as well.
     """
 
     def __init__(
-        self, space: Space, objectives: Sequence[Objective], *, sampler: str, seed: int, records: Sequence[Record] = ()
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        *,
+        sampler: str,
+        seed: int,
+        records: Sequence[Record] = (),
+        constraints: Sequence[Constraint] = (),
     ) -> None:
         self._grid = Grid(space)
-        self._objectives = tuple(objectives)
+        self._objectives, self._constraints = tuple(objectives), tuple(constraints)
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
@@ -65,7 +73,9 @@ class Search:
 
     def _known(self) -> Known:
         """What is known of the space before anything is measured."""
-        scores = [i for i, objective in enumerate(self._objectives) if not objective.metric.startswith(OF_THE_ENGINE)]
+        metrics: dict[int | str, str] = {i: objective.metric for i, objective in enumerate(self._objectives)}
+        metrics |= {str(constraint): constraint.metric for constraint in self._constraints}
+        scores = [quantity for quantity, metric in metrics.items() if not metric.startswith(OF_THE_ENGINE)]
         return Known(
             self._sampler.distributions,
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
@@ -115,6 +125,7 @@ class Search:
             return
         for name, violation in record.constraints.items():
             trial.set_constraint(name, violation)
+        trial.set_user_attr(UNMEASURED, self._unmeasured(record))
         self._study.tell(trial, self._values(record))
 
     def _restore(self, record: Record) -> None:
@@ -130,6 +141,7 @@ class Search:
             params=self._grid.asked(Candidate(record.params)),
             distributions=self._sampler.distributions,
             constraints=None if failed else dict(record.constraints),
+            user_attrs={UNMEASURED: self._unmeasured(record)},
         )
 
     def _values(self, record: Record) -> list[float]:
@@ -137,6 +149,10 @@ class Search:
         if record.state == "complete":
             self._remember_worst(values)
         return values
+
+    def _unmeasured(self, record: Record) -> list[int]:
+        """Places of the objectives whose value is made up."""
+        return [i for i, objective in enumerate(self._objectives) if objective.metric not in record.metrics]
 
     def _value(self, record: Record, index: int) -> float:
         objective = self._objectives[index]

@@ -95,6 +95,8 @@ class Surrogate:
 
 def _standard(values: Floats) -> tuple[Floats, float, float]:
     """The values at mean 0 and variance 1, and the mean and the standard deviation that they had."""
+    if not len(values):
+        return values, 0.0, 1.0
     centre, spread = float(values.mean()), float(values.std()) or 1.0
     return (values - centre) / spread, centre, spread
 

@@ -62,7 +62,12 @@ class Loop:
         self._compression, self._pipeline, self._watcher = compression, pipeline, watcher
         plan, before = experiment.search, store.records
         self._search = Search(
-            experiment.space, experiment.objectives, sampler=plan.sampler, seed=plan.seed, records=before
+            experiment.space,
+            experiment.objectives,
+            sampler=plan.sampler,
+            seed=plan.seed,
+            records=before,
+            constraints=experiment.constraints,
         )
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
