@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from explorer import plan
+from explorer import plan, verification
 from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset, Tallying
 from explorer.derivation import Given, Score, derived, raw_of, reference_level, score_json
@@ -100,6 +100,7 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
         taken = replace(taken, units=units_of(built.parts, graph, taken.measurement.header.get("sharing")))
     evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
+    taken = _verified(taken, built, deployment, bench, clock)
     with _measurement_stands():
         with clock.step("infer"):
             outputs = bench.device.infer(built, deployment, bench.inputs)
@@ -187,6 +188,7 @@ class _Taken:
     measurement: Measurement
     given: Given
     units: Mapping[str, Any] = field(default_factory=dict)
+    verified: Mapping[str, Any] = field(default_factory=dict)
 
     def evaluation(
         self, score: Score | None = None, *, stages: Mapping[str, StageTime], artifacts: Mapping[str, str]
@@ -202,6 +204,7 @@ class _Taken:
             flags=known.flags,
             units=self.units,
             scaled=known.scaled,
+            verified=self.verified,
             raw=raw_of(self.measurement, self.given),
             score=None if score is None else score_json(score),
             reference=reference_level(self.measurement),
@@ -250,6 +253,17 @@ def _measure(built: Built, deployment: dict[str, Any], bench: Bench, clock: Cloc
     asked = plan.of_trial(bench.experiment, beside=bool(beside))
     with clock.step("measure"), bench.quiet():
         return bench.device.measure(built, deployment, asked, inputs=bench.inputs, once=once, beside=beside)
+
+
+def _verified(taken: _Taken, built: Built, deployment: dict[str, Any], bench: Bench, clock: Clock) -> _Taken:
+    """The measurement with what another runner makes of the same engine, where that is wanted."""
+    if not bench.experiment.measure.verify:
+        return taken
+    asked = plan.of_trial(bench.experiment, beside=False)
+    with clock.step("verify"), bench.quiet():
+        found = verification.verify(bench.device, built, deployment, taken.measurement, asked)
+    doubts = (*taken.given.doubts, *verification.doubts(found))
+    return replace(taken, verified=found, given=replace(taken.given, doubts=doubts))
 
 
 def _batch(deployment: Mapping[str, Any]) -> int:

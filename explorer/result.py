@@ -99,6 +99,8 @@ class Evaluation:
     units: Mapping[str, Any] = field(default_factory=dict)
     # metric → by what it was multiplied to bring one board's numbers to the scale of the study's first board
     scaled: Mapping[str, float] = field(default_factory=dict)
+    # What NVIDIA's own runner made of the engine and how ours compares, or why not; empty where nobody asked.
+    verified: Mapping[str, Any] = field(default_factory=dict)
     # The measurement as taken and what the score was counted from, both as plain JSON and kept beside.
     raw: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     score: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
@@ -139,6 +141,7 @@ class Record:
             "flags": list(e.flags),
             "units": dict(e.units),
             "scaled": {name: round(ratio, 6) for name, ratio in e.scaled.items()},
+            "verified": dict(e.verified),
             "stages": {name: {"seconds": round(t.seconds, 4), "cached": t.cached} for name, t in e.stages.items()},
             "artifacts": dict(e.artifacts),
             "started": self.started,
@@ -167,6 +170,7 @@ class Record:
             flags=tuple(data.get("flags", ())),
             units=data.get("units", {}),
             scaled=data.get("scaled", {}),
+            verified=data.get("verified", {}),
         )
         return cls(
             number=data["number"],

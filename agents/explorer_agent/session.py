@@ -1,8 +1,8 @@
 """One host, from hello to the end of its stream: quick requests are answered at once, by the thread that reads; those
 that take a child go to `work`.
 
-    reader thread    has put get cancel lease ──► answered here
-                     build measure infer      ──► work ──► foreman thread
+    reader thread    has put get cancel lease       ──► answered here
+                     build measure infer verify     ──► work ──► foreman thread
     pulse thread     a request that takes longer than a second is told to be alive
 """
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from explorer.ranking import Paired
 from explorer.report import flags, wording
+from explorer.report.verified import about_the_verification
 from explorer.report.view import View
 from explorer.result import Record
 
@@ -40,6 +41,7 @@ def remarks(
         *against_dense(view, shown),
         *footnotes(view, shown, metrics, brief=brief),
         *on_a_dla(shown),
+        *about_the_verification(view.complete),
         *not_on_the_front(view),
     ]
 

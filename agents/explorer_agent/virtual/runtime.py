@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from explorer_agent.messages import FAILED, INFEASIBLE, AgentError, Deployment
+from explorer_agent.messages import FAILED, INFEASIBLE, UNSUPPORTED, AgentError, Deployment
 from explorer_agent.runtimes import onnxfile
 from explorer_agent.runtimes.library import why_not_importable
 from explorer_agent.runtimes.onnxruntime import OnnxRuntime
@@ -80,6 +80,14 @@ class Virtual:
         self._world.ask(json.dumps([digest, asdict(deployment)], sort_keys=True))
         self._world.course.spend(LOAD_S + len(network) / LOAD_BYTES_PER_S, {"cpu": 2.0})
         return VirtualEngine(self._world, found, network, deployment)
+
+    def verify(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Refuse it.
+
+        Raises:
+            AgentError: unsupported, always.
+        """
+        raise AgentError(UNSUPPORTED, "a virtual board has no trtexec")
 
     def _why_not(self, precision: str) -> str:
         rates = self._world.board.gpu_rates

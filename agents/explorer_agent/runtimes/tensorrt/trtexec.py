@@ -4,13 +4,17 @@
     copies are made and counted    (as it is)        --includeDataTransfers
     whoever waits sleeps           (as it is)        --noSpinWait
     CUDA graphs are launched       --useCudaGraph    (as it is)
+    one batch at a time            --exposeDMA       --exposeDMA: else the copies of one are made while another computes
+    a thread for each stream       --threads         --threads
     precision                      --fp16 --int8 …   (the network's own types: there are no such switches any more)
 
-What is "as it is" has no switch that would say so; `conditions` tells it in words. Before 8.6 two switches had other
-names. A throughput is told in queries a second: batches, not samples.
+What is "as it is" has no switch that would say so; `conditions` tells it in words. Its inputs are random numbers. With
+a DLA it launches no CUDA graph, whatever it is told. Before 8.6 two switches had other names. A throughput is told in
+queries a second: batches, not samples.
 
-Sources: NVIDIA/TensorRT samples/common/sampleOptions.cpp before 8.6, of 8.6 and of 10; TensorRT 11.4.1 documentation,
-"Migrating trtexec Usage from TensorRT 10.x to 11.x".
+Sources: NVIDIA/TensorRT samples/common/sampleOptions.cpp before 8.6, of 8.6 and of 10, and sampleInference.cpp of 8.5
+to 11 (``mDepth(1 + inference.overlap)``); TensorRT 11.4.1 documentation, "Migrating trtexec Usage from TensorRT 10.x to
+11.x".
 """
 
 from __future__ import annotations
@@ -37,15 +41,17 @@ _SWITCHES = {
     "best": ["--best"],
 }
 _SINCE: Mapping[str, Version] = {"bf16": (10,), "fp8": (8, 6)}
-_FIGURES = re.compile(r"\[I\] (Latency|GPU Compute Time|Enqueue Time): .*?median = ([\d.]+) ms")
-_THROUGHPUT = re.compile(r"Throughput: ([\d.]+) qps")
+_FIGURES = re.compile(r"\[I\] (Latency|GPU Compute Time|Enqueue Time): .*?median = ([\d.]+(?:e-?\d+)?) ms")
+_THROUGHPUT = re.compile(r"Throughput: ([\d.]+(?:e\+?\d+)?) qps")
+_BANNER = re.compile(r"\[TensorRT v(\d{4,7})\]")
+_ERROR = re.compile(r"\[E\] (.+)")
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Under which an engine is run; those of `run`, unless told otherwise."""
 
-    graph: bool = True  # False where ours could not be captured
+    graph: bool = True  # False where ours could not be captured, and on a DLA
     streams: int = 1
     seconds: float = SECONDS
     warm_up_ms: int = WARM_UP_MS
@@ -57,15 +63,29 @@ def version_of(text: str) -> Version:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
+def version_in(output: str) -> Version:
+    """(8, 5, 3), (10, 3, 0) for what its first line calls v8503, v100300; empty where it says nothing of the kind."""
+    found = _BANNER.search(output)
+    if not found:
+        return ()
+    number = int(found.group(1))
+    major = 10_000 if number >= 100_000 else 1000
+    return (number // major, number % major // 100, number % 100)
+
+
 def conditions(version: Version, asked: Conditions) -> dict[str, str]:
     """Each condition, and the switch that brings it about; "as it is" where that is trtexec's own default."""
     default = "as it is"
     flipped = version >= STRONGLY_TYPED
     graph = {(True, True): default, (True, False): "--noCudaGraph", (False, True): "--useCudaGraph"}
+    several = {"a thread for each stream": "--threads"} if asked.streams > 1 else {}
     return {
         "copies are made and counted": "--includeDataTransfers" if flipped else default,
         "whoever waits sleeps": "--noSpinWait" if flipped else default,
         "CUDA graphs" if asked.graph else "no CUDA graphs": graph.get((flipped, asked.graph), default),
+        "one batch at a time in a stream": "--exposeDMA",
+        **several,
+        "inputs are random numbers": default,
     }
 
 
@@ -118,9 +138,7 @@ def building(
     command += _precision(version, deployment.precision, strongly_typed=strongly_typed)
     if calibration:
         if version >= STRONGLY_TYPED:
-            raise AgentError(
-                INFEASIBLE, f"trtexec {_dotted(version)} takes no calibration: int8 must be in the network"
-            )
+            raise AgentError(INFEASIBLE, f"trtexec {dotted(version)} takes no calibration: int8 must be in the network")
         command.append(f"--calib={calibration}")
     if workspace_mb:
         command.append(f"--memPoolSize=workspace:{workspace_mb}")
@@ -135,20 +153,18 @@ def _on(unit: Unit) -> list[str]:
 def _precision(version: Version, precision: str, *, strongly_typed: bool) -> list[str]:
     if version >= STRONGLY_TYPED:
         if precision == "best":
-            raise AgentError(
-                INFEASIBLE, f"trtexec {_dotted(version)} chooses no precisions: it takes the network's own"
-            )
+            raise AgentError(INFEASIBLE, f"trtexec {dotted(version)} chooses no precisions: it takes the network's own")
         return [] if precision == "tf32" else ["--noTF32"]
     if strongly_typed:
         if version < (10,):
-            raise AgentError(INFEASIBLE, f"trtexec {_dotted(version)} builds no strongly typed networks")
+            raise AgentError(INFEASIBLE, f"trtexec {dotted(version)} builds no strongly typed networks")
         return ["--stronglyTyped", *([] if precision == "tf32" else ["--noTF32"])]
     if version < _SINCE.get(precision, ()):
-        raise AgentError(INFEASIBLE, f"trtexec {_dotted(version)} knows no {precision}")
+        raise AgentError(INFEASIBLE, f"trtexec {dotted(version)} knows no {precision}")
     return list(_SWITCHES[precision])
 
 
-def _dotted(version: Version) -> str:
+def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
@@ -163,3 +179,9 @@ def told(output: str, batch: int) -> dict[str, Any]:
     names = {"Latency": "latency_ms", "GPU Compute Time": "compute_ms", "Enqueue Time": "enqueue_ms"}
     found.update((names[name], float(median)) for name, median in _FIGURES.findall(output))
     return found
+
+
+def complaint(output: str) -> str:
+    """The first of its errors; empty when it names none."""
+    found = _ERROR.search(output)
+    return found.group(1).strip()[:1000] if found else ""

@@ -55,8 +55,8 @@ def test_every_changed_default_is_stated(version: tuple[int, ...], graph: bool, 
     all_of_them |= {"--noSpinWait", "--useSpinWait"}
     assert names(running(version, graph=graph)) & all_of_them == stated
     told = trtexec.conditions(version, Conditions(graph=graph))
-    assert len(told) == 3, "each condition is told, whoever brings it about"
-    assert {switch for switch in told.values() if switch != "as it is"} == stated
+    assert len(told) == 5, "each condition is told, whoever brings it about"
+    assert {switch for switch in told.values() if switch != "as it is"} == stated | {"--exposeDMA"}
 
 
 def test_a_whole_command() -> None:
@@ -66,6 +66,8 @@ def test_a_whole_command() -> None:
         "--useDLACore=1",
         "--allowGPUFallback",
         "--useCudaGraph",
+        "--exposeDMA",
+        "--threads",
         "--infStreams=2",
         "--warmUp=300",
         "--duration=2.5",
@@ -148,6 +150,22 @@ def test_versions_are_numbers(text: str, version: tuple[int, ...]) -> None:
     assert trtexec.version_of(text) == version
 
 
+@pytest.mark.parametrize(
+    ("banner", "version"),
+    [
+        ("v8502", (8, 5, 2)),
+        ("v8601", (8, 6, 1)),
+        ("v100300", (10, 3, 0)),
+        ("v101602", (10, 16, 2)),
+        ("v110401", (11, 4, 1)),
+    ],
+)
+def test_its_first_line_tells_whose_it_is(banner: str, version: tuple[int, ...]) -> None:
+    line = f"&&&& RUNNING TensorRT.trtexec [TensorRT {banner}] [b10] # trtexec --help\n"
+    assert trtexec.version_in(line) == version
+    assert trtexec.version_in("trtexec: not found") == ()
+
+
 # As sampleReporting.cpp of 10.3 words it.
 OUTPUT = """
 [11/21/2026-12:00] [I] === Performance summary ===
@@ -167,6 +185,17 @@ def test_what_it_prints_is_read_and_queries_become_samples() -> None:
         "compute_ms": 1.9,
         "enqueue_ms": 0.15,
     }
+
+
+def test_very_small_and_very_large_figures_are_read() -> None:
+    """A stream of C++ writes them with an exponent."""
+    told = trtexec.told("[I] Throughput: 1.2e+06 qps\n[I] Enqueue Time: min = 0 ms, median = 5e-05 ms", batch=1)
+    assert (told["throughput_ips"], told["enqueue_ms"]) == (1.2e6, 5e-5)
+
+
+def test_the_first_error_is_its_complaint() -> None:
+    assert trtexec.complaint("[11/21/2026] [E] Unknown option: --x \n[11/21/2026] [E] other") == "Unknown option: --x"
+    assert trtexec.complaint(OUTPUT) == ""
 
 
 @pytest.mark.parametrize("output", ["", "&&&& FAILED TensorRT.trtexec [TensorRT v8502] # trtexec"])
