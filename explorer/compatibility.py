@@ -100,10 +100,10 @@ def page(found: Prospect) -> str:
     for (rule, reason), number in reasons.items():
         lines += _wrapped(f"{number}. {reason}", indent=4)
         lines.append(f"    {rule}: {_source(found, rule)}")
-    known = {hint.reason: hint.nodes for verdict in found.verdicts for hint in verdict.advice}
+    known = {hint.reason: hint for verdict in found.verdicts for hint in verdict.advice}
     lines += ["", "Good to know"] * bool(known)
-    for reason, nodes in known.items():
-        lines += _wrapped(f"- {reason}{_among(nodes)}", indent=2)
+    for hint in known.values():
+        lines += [*_wrapped(f"- {hint.reason}{_among(hint.nodes)}", indent=2), f"  {hint.rule}: {hint.source}"]
     return "\n".join(lines)
 
 

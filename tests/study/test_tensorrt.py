@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from explorer.store import StudyData, read_study
-from tests.agent.runtimes.tensorrt.faces.compiled import compiled
-
-from .faced import OPSETS
-from .faced import explored as on_a_face
+from explorer.store import StudyData, read, read_study
+from tests.fixtures import faced
 
 SPACE = """\
 study: s
@@ -28,15 +25,9 @@ search: {sampler: random, trials: 14, race: off}
 measure: {warmup_s: 0.02, window_s: 0.02, windows_min: 3, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
 """
 # What a face computes, ONNX Runtime computes for it: that has no convolution of bf16, as 11 wants it in the file.
-ASKED = {face: ("fp32", "tf32", "fp16", *(["bf16"] if face != "11" else []), "int8", "fp8", "best") for face in OPSETS}
-
-
-@pytest.fixture(scope="module")
-def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cuda")
-    if why_not := compiled(folder):
-        pytest.skip(why_not)
-    return folder
+ASKED = {
+    face: ("fp32", "tf32", "fp16", *(["bf16"] if face != "11" else []), "int8", "fp8", "best") for face in faced.OPSETS
+}
 
 
 @pytest.fixture(
@@ -47,8 +38,9 @@ def explored(
 ) -> tuple[str, StudyData]:
     """A study on a board that has that TensorRT and two DLAs."""
     face, place = str(request.param), tmp_path_factory.mktemp("study")
-    space = SPACE.replace("PRECISIONS", ", ".join(ASKED[face]))
-    return face, on_a_face(face, space, place, cudart=cudart, root=root)
+    faced.network(root, place / "small.onnx", face)
+    (place / "space.yaml").write_text(SPACE.replace("PRECISIONS", ", ".join(ASKED[face])))
+    return face, read(faced.explore(place, face, cudart).folder)
 
 
 def endings(data: StudyData) -> dict[tuple[str, str], str]:
@@ -71,7 +63,7 @@ def test_every_precision_is_run_or_refused_with_its_reason(explored: tuple[str, 
     assert {precision for (precision, unit), how in told.items() if (unit, how) == ("gpu", "complete")} == possible, (
         told
     )
-    assert face != "11" or "chooses no precisions" in told["best", "gpu"]
+    assert face != "11" or "no flags of precision" in told["best", "gpu"]
     assert "fp8" in told["fp8", "gpu"]
 
 

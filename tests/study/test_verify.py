@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -10,11 +11,9 @@ import pytest
 from explorer.report.html import content
 from explorer.report.recompute import recompute
 from explorer.report.view import view_of
-from explorer.store import StudyData, read_study
-from tests.agent.runtimes.tensorrt.faces.compiled import compiled
+from explorer.store import StudyData, read, read_study
 from tests.agent.runtimes.tensorrt.faces.trtexec import installed
-
-from .faced import explored
+from tests.fixtures import faced
 
 pytestmark = pytest.mark.slow
 
@@ -33,17 +32,12 @@ measure: {verify: trtexec, warmup_s: 0.02, window_s: 0.02, windows_min: 3, budge
 """
 
 
-@pytest.fixture(scope="module")
-def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cuda")
-    if why_not := compiled(folder):
-        pytest.skip(why_not)
-    return folder
-
-
 def study(place: Path, cudart: Path, root: Path, *, face: str, space: str = SPACE, **told: object) -> StudyData:
     installed(place / "tools", face, **told)
-    data = explored(face, space, place, cudart=cudart, root=root, tools=place / "tools")
+    faced.network(root, place / "small.onnx", face)
+    (place / "space.yaml").write_text(space)
+    environment = {"PATH": f"{place / 'tools'}{os.pathsep}{os.environ['PATH']}"}
+    data = read(faced.explore(place, face, cudart, environment=environment).folder)
     assert {record.state for record in data.records} == {"complete"}, [record.reason for record in data.records]
     return data
 
