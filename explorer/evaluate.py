@@ -95,9 +95,8 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
     built = build(network, deployment, bench, clock)
     artifacts = {**network.outputs, "onnx": network.sha256, "engine": built.engine}
     taken = _taken(built, candidate, network, bench, clock, once)
-    if built.parts:
-        graph = graph_of(bench.pipeline.artifacts.path(network.sha256))
-        taken = replace(taken, units=units_of(built.parts, graph, taken.measurement.header.get("sharing")))
+    calibration = network.infos.get("quantise", {}).get("calibration", {})
+    taken = replace(taken, units=_units(built, network, taken.measurement, bench), calibration=calibration)
     evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
     _keep(bench.experiment.constraints, evaluation)  # cheap before dear
     taken = _verified(taken, built, deployment, bench, clock)
@@ -189,6 +188,7 @@ class _Taken:
     given: Given
     units: Mapping[str, Any] = field(default_factory=dict)
     verified: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def evaluation(
         self, score: Score | None = None, *, stages: Mapping[str, StageTime], artifacts: Mapping[str, str]
@@ -203,12 +203,21 @@ class _Taken:
             artifacts=dict(artifacts),
             flags=known.flags,
             units=self.units,
+            calibration=self.calibration,
             scaled=known.scaled,
             verified=self.verified,
             raw=raw_of(self.measurement, self.given),
             score=None if score is None else score_json(score),
             reference=reference_level(self.measurement),
         )
+
+
+def _units(built: Built, network: Done, measurement: Measurement, bench: Bench) -> Mapping[str, Any]:
+    """Which units have run it, where the build told, and what they cost each other."""
+    if not built.parts:
+        return {}
+    graph = graph_of(bench.pipeline.artifacts.path(network.sha256))
+    return units_of(built.parts, graph, measurement.header.get("sharing"))
 
 
 def _taken(built: Built, candidate: Candidate, network: Done, bench: Bench, clock: Clock, once: str) -> _Taken:

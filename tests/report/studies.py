@@ -29,7 +29,18 @@ AXES = {
 
 def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: Any) -> Record:
     """A complete record; `changes` replace fields of the record or of its evaluation."""
-    of_evaluation = ("estimated", "simulated", "flags", "scaled", "stages", "artifacts", "raw", "score", "verified")
+    of_evaluation = (
+        "estimated",
+        "simulated",
+        "flags",
+        "scaled",
+        "stages",
+        "artifacts",
+        "raw",
+        "score",
+        "calibration",
+        "verified",
+    )
     evaluation = {k: changes.pop(k) for k in of_evaluation if k in changes}
     fields: dict[str, Any] = {
         "state": "complete",
