@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, max_pool2d, normalize
+from torch.nn.functional import max_pool2d
 
-from explorer.errors import BadInput, Problem
-from explorer.models.losses import neighbour_softmax
+from explorer.models.flow_cnn import ORIGINAL_RECIPE, TINY_RECIPE, FlowCNN, he_uniform
 from explorer.models.training import Recipe
 
 CHANNELS_IN = 50  # 25 frames, x and y
@@ -19,23 +18,8 @@ CHANNELS_IN = 50  # 25 frames, x and y
 _KERNELS = (7, 5, 3, 2)
 _DROPOUT = 0.4  # behind the first dense layer, in training only
 
-# Published: SGD 0.01 with momentum 0.9, batches of 150, 150 epochs; there the decay spares the dense layers.
-ORIGINAL_RECIPE = Recipe(
-    optimiser="sgd",
-    lr=0.01,
-    momentum=0.9,
-    epochs=150,
-    identities=150,
-    samples_each=1,
-    schedule="cosine",
-    weight_decay=5e-5,
-)
-TINY_RECIPE = Recipe(optimiser="adam", lr=1e-3, iterations=1500, identities=8, samples_each=4, schedule="cosine")
 
-LOSSES = ("classes", "neighbours")
-
-
-class Gait2DCNN(nn.Module):
+class Gait2DCNN(FlowCNN):
     """Stacked flow [n, 50, 60, 60] to embeddings [n, embedding]; a classifier for training only.
 
     Args:
@@ -47,8 +31,6 @@ class Gait2DCNN(nn.Module):
         recipe: how the network is trained unless the user says otherwise.
     """
 
-    input_name = "flow"
-    output_name = "embedding"
     unprunable_layers = ("dense", "embed")  # as published: only the four convolutions are cut
 
     def __init__(
@@ -60,12 +42,7 @@ class Gait2DCNN(nn.Module):
         loss: str = "classes",
         recipe: Recipe = ORIGINAL_RECIPE,
     ) -> None:
-        super().__init__()
-        if loss not in LOSSES:
-            raise BadInput(
-                Problem("unknown loss", path="model.options.loss", seen=repr(loss), allowed=", ".join(LOSSES))
-            )
-        self.recipe, self.loss = recipe, loss
+        super().__init__(loss=loss, recipe=recipe)
         widths = (CHANNELS_IN, *channels)
         self.convs = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], kernel) for i, kernel in enumerate(_KERNELS))
         self.dense = nn.Linear(widths[-1], 2 * embedding)
@@ -73,7 +50,7 @@ class Gait2DCNN(nn.Module):
         self.embed = nn.Linear(2 * embedding, embedding)
         self.last = nn.Linear(embedding, embedding)
         self.classifier = nn.Linear(embedding, classes)
-        self.apply(_initial)
+        self.apply(he_uniform)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Embeddings [n, embedding] of stacked flow [n, 50, 60, 60]."""
@@ -82,20 +59,6 @@ class Gait2DCNN(nn.Module):
             x = max_pool2d(conv(x).relu(), 2)
         embedding: Tensor = self.last(self.embed(self.dropout(self.dense(x.flatten(1)))))
         return embedding
-
-    def training_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the classifier on the embedding, or the neighbour softmax of the embeddings' directions."""
-        if self.loss == "neighbours":
-            return neighbour_softmax(normalize(self(inputs), dim=1), labels)
-        return cross_entropy(self.classifier(self(inputs)), labels)
-
-
-def _initial(module: nn.Module) -> None:
-    """He's uniform distribution, as published of the classifier."""
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def gait2d_cnn(
