@@ -40,6 +40,7 @@ def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: 
         "score",
         "calibration",
         "verified",
+        "units",
     )
     evaluation = {k: changes.pop(k) for k in of_evaluation if k in changes}
     fields: dict[str, Any] = {
