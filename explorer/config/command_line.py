@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explorer.config.devices import read_devices
+from explorer.config.devices import read_devices, refuse_build_server
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment
 from explorer.config.reader import read_measure, read_search
@@ -46,6 +46,8 @@ def override(
         "measure": {"verify": verify},
     }
     search, chosen = read_search(document), read_devices(document, folder=experiment.folder)
+    if devices and not simulate:
+        refuse_build_server(document, ("device",), experiment.build_on, chosen)
     checked = read_measure(document, experiment.space).verify
     if document.problems:
         raise BadInput(

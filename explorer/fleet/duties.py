@@ -137,11 +137,8 @@ class Duties:
         except BadInput:
             device.close()
             raise
-        better = device.better_meter
-        self._tell_once(better, f"{spec}: a meter is passed over: {better}")
-        axes = {axis: _values(experiment, axis) for axis in ("runtime", "precision", "placement")}
-        for lack in lacks(device.capabilities, axes, options=experiment.device_options):
-            self._tell_once(f"{spec}: {lack}", on_board(spec, lack))
+        if spec in experiment.devices:
+            self._tell_of(device)
         return device
 
     def reference(self, device: Device) -> Metrics | None:
@@ -222,14 +219,24 @@ class Duties:
         shared = (self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
         return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note)
 
+    def _tell_of(self, device: Device) -> None:
+        """What a person should know of a board that measures."""
+        better, spec = device.better_meter, device.name
+        self._tell_once(better, f"{spec}: a meter is passed over: {better}")
+        axes = {axis: _values(self.experiment, axis) for axis in ("runtime", "precision", "placement")}
+        for lack in lacks(device.capabilities, axes, options=self.experiment.device_options):
+            self._tell_once(f"{spec}: {lack}", on_board(spec, lack))
+
     def _tell_once(self, what: str, text: str) -> None:
         if what and what not in self._told:
             self._told.add(what)
             self.note(text)
 
     def _holder(self, spec: str) -> str:
-        """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two."""
-        fleet = f", as {spec}" if len(self.experiment.devices) > 1 else ""
+        """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two, nor a
+        board that measures for one that builds.
+        """
+        fleet = f", as {spec}" if len(self.experiment.devices) > 1 or spec == self.experiment.build_on else ""
         where = self.folder.resolve().parent
         return who_asks(f"study {self.experiment.study} in {where}{fleet}")
 

@@ -66,18 +66,19 @@ def run(plan: bytes, unit: Unit, deployment: Deployment, asked: Plan, *, file: P
 
     Returns:
         {"tool", "tool_version", "command", "conditions", "exit", "why"} and what `trtexec.told` finds; "why" is the
-        first of its errors.
+        first of its errors. "tool_version" is empty where it does not say: its switches then go by `library`.
 
     Raises:
         AgentError: unsupported: there is no trtexec, or it is another TensorRT's; failed: it does not start.
     """
     where = tool()
-    version = _fitting(trtexec.version_in(_output([where, "--help"])[1]), trtexec.version_of(library), where)
+    its = trtexec.version_in(_output([where, "--help"])[1])
+    version = _fitting(its, trtexec.version_of(library), where)
     file.write_bytes(plan)
     how = _conditions(unit, deployment, asked, graph=graph)
     command = trtexec.running(version, unit, file, how, tool=where)
     exit_status, output = _output(command)
-    facts = {"tool": where, "tool_version": trtexec.dotted(version), "command": command, "exit": exit_status}
+    facts = {"tool": where, "tool_version": trtexec.dotted(its), "command": command, "exit": exit_status}
     told = dict(trtexec.told(output, deployment.batch), why=trtexec.complaint(output))
     return dict(facts, conditions=trtexec.conditions(version, how), **told)
 

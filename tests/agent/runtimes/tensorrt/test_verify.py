@@ -98,11 +98,13 @@ def test_another_tensorrts_is_not_even_tried(board: Boards, bare: Path) -> None:
         checked(there)
 
 
-def test_one_that_does_not_tell_its_version_is_taken_for_the_librarys(board: Boards, bare: Path) -> None:
+def test_one_that_does_not_tell_its_version_gets_the_librarys_switches(board: Boards, bare: Path) -> None:
     there = board("8.5")
     installed(bare, "8.5", does="silent", latency_ms=1.0)
     there.build(convolutional(there.folder / "net"))
-    assert checked(there)["tool_version"] == "8.5.3.1"
+    told = checked(there)
+    assert told["tool_version"] == "", "nobody said"
+    assert "--streams=1" in told["command"]
 
 
 @pytest.mark.parametrize(
