@@ -26,7 +26,10 @@ Results = Annotated[Path, typer.Option(help="Folder that holds one folder a stud
 StudyFolder = Annotated[Path | None, typer.Argument(help="A study's folder; the newest below ./results when left out.")]
 
 
-@app.command(epilog="Example:  explorer run --space quickstart --trials 20")
+@app.command(
+    epilog="Example:  explorer run --space quickstart --trials 20\n\n"
+    "Example:  explorer run --space jetson_orin --device ssh://nvidia@orin.local --verify trtexec"
+)
 def run(
     space: Annotated[
         str, typer.Option(help="A space file, or the name of one in ./search_spaces or of a shipped one.")
@@ -42,6 +45,9 @@ def run(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="On the virtual board that the file names, in place of its devices.")
     ] = False,
+    verify: Annotated[
+        str | None, typer.Option(help="trtexec: have NVIDIA's own runner check each candidate in TensorRT.")
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")
     ] = False,
@@ -54,7 +60,14 @@ def run(
     given = load(space)
     boards = tuple(device or ())
     experiment = override(
-        given, trials=trials, timeout=timeout, sampler=sampler, seed=seed, devices=boards, simulate=simulate
+        given,
+        trials=trials,
+        timeout=timeout,
+        sampler=sampler,
+        seed=seed,
+        devices=boards,
+        simulate=simulate,
+        verify=verify,
     )
     from explorer import study
 

@@ -6,6 +6,7 @@ an .onnx, or a space's network ─► Graph ┴─► precision × placement: ye
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,13 +38,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Prospect:
-    """A network on a device."""
+    """A network on a device; `advice` is about the device, whatever the network."""
 
     model: str
     device: str
     target: Target
     batch: int
     verdicts: tuple[Verdict, ...]
+    advice: tuple[Advice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For scripts."""
@@ -53,6 +55,7 @@ class Prospect:
             "device": self.device,
             "board": board,
             "batch": self.batch,
+            "advice": [asdict(hint) for hint in self.advice],
             "verdicts": [asdict(v) | {"possible": not v.refusals} for v in self.verdicts],
         }
 
@@ -78,7 +81,8 @@ def prospect(spec: str, model: str, *, batch: int = 1) -> Prospect:
         for precision in PRECISIONS
         for unit in PLACEMENTS
     )
-    return Prospect(model, spec, target, batch, tuple(_verdict(target, graph, wish) for wish in wishes))
+    verdicts = tuple(_verdict(target, graph, wish) for wish in wishes)
+    return Prospect(model, spec, target, batch, verdicts, advice(target, None, {"precision": "fp16"}))
 
 
 def report_on_model(spec: str, model: str, *, batch: int, format: str) -> None:
@@ -100,10 +104,11 @@ def page(found: Prospect) -> str:
     for (rule, reason), number in reasons.items():
         lines += _wrapped(f"{number}. {reason}", indent=4)
         lines.append(f"    {rule}: {_source(found, rule)}")
-    known = {hint.reason: hint.nodes for verdict in found.verdicts for hint in verdict.advice}
+    hints = itertools.chain(found.advice, *(verdict.advice for verdict in found.verdicts))
+    known = {hint.reason: hint for hint in hints}
     lines += ["", "Good to know"] * bool(known)
-    for reason, nodes in known.items():
-        lines += _wrapped(f"- {reason}{_among(nodes)}", indent=2)
+    for hint in known.values():
+        lines += [*_wrapped(f"- {hint.reason}{_among(hint.nodes)}", indent=2), f"  {hint.rule}: {hint.source}"]
     return "\n".join(lines)
 
 

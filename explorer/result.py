@@ -97,8 +97,12 @@ class Evaluation:
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
     # where it ran, when a DLA was asked for: shares of layers and of multiply-accumulates, who fell back and why
     units: Mapping[str, Any] = field(default_factory=dict)
+    # what an 8-bit network learnt its ranges from: samples (how many), source (of what)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     # metric → by what it was multiplied to bring one board's numbers to the scale of the study's first board
     scaled: Mapping[str, float] = field(default_factory=dict)
+    # What NVIDIA's own runner made of the engine and how ours compares, or why not; empty where nobody asked.
+    verified: Mapping[str, Any] = field(default_factory=dict)
     # The measurement as taken and what the score was counted from, both as plain JSON and kept beside.
     raw: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     score: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
@@ -138,7 +142,9 @@ class Record:
             "simulated": list(e.simulated),
             "flags": list(e.flags),
             "units": dict(e.units),
+            "calibration": dict(e.calibration),
             "scaled": {name: round(ratio, 6) for name, ratio in e.scaled.items()},
+            "verified": dict(e.verified),
             "stages": {name: {"seconds": round(t.seconds, 4), "cached": t.cached} for name, t in e.stages.items()},
             "artifacts": dict(e.artifacts),
             "started": self.started,
@@ -166,7 +172,9 @@ class Record:
             artifacts=data["artifacts"],
             flags=tuple(data.get("flags", ())),
             units=data.get("units", {}),
+            calibration=data.get("calibration", {}),
             scaled=data.get("scaled", {}),
+            verified=data.get("verified", {}),
         )
         return cls(
             number=data["number"],

@@ -125,6 +125,11 @@ class Space:
             if self.allows(params):
                 yield Candidate(params, self.fixed)
 
+    def takes(self, name: str, value: Value) -> bool:
+        """Whether the axis `name`, free or fixed, may have this value."""
+        free = next((axis.values for axis in self.axes if axis.name == name), (self.fixed.get(name),))
+        return value in free
+
     @property
     def size(self) -> int:
         return len(self.candidates)

@@ -36,7 +36,7 @@ space: {batch: [1, 2, 3, 4, 5, 6, 7, 8], threads: [1, 2]}
 precision: fp32
 runtime: onnxruntime
 objectives: {throughput_ips: max, model_mb: min}
-search: {sampler: random, seed: 3}
+search: {sampler: random, seed: 3, race: "off"}
 measure: {warmup_s: 0.02, window_s: 0.05, windows_min: 2, budget_s: 0.2, relative_interval: 0.5, idle_s: 0}
 """
 

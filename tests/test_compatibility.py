@@ -42,6 +42,9 @@ def test_the_page_says_what_the_oracle_says(board: str, onnx: Path) -> None:
     text = [line for line in told.stdout.splitlines() if SOURCE not in line and "github" not in line]
     assert max(map(len, text)) <= 80
     assert SOURCE in told.stdout
+    if board == "nano":
+        assert "it cannot be used on a real board" in " ".join(told.stdout.split())
+        assert "  names-of-tensors: https://github.com/NVIDIA/TensorRT" in told.stdout
 
 
 def test_a_script_gets_it_whole(onnx: Path) -> None:

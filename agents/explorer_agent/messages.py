@@ -198,6 +198,18 @@ class Infer:
 
 
 @dataclass(frozen=True)
+class Verify:
+    """Run NVIDIA's own runner on an engine: since requests are named in hello, older agents do not name this one."""
+
+    engine: str
+    deployment: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)  # that of our figure: warm-up, budget and cooling down count
+    no_graph: str = ""  # why ours runs without CUDA graphs; empty: it runs with them
+    timeout_s: float = 900.0
+    memory_mb: float = 0.0
+
+
+@dataclass(frozen=True)
 class Get:
     sha256: str
     offset: int = 0

@@ -35,7 +35,7 @@ class Readiness:
         kind, mode = command["kind"], command["deployment"]["power_mode"]
         if kind == "build" and mode:  # compilers that time kernels do it in the mode they will run in
             self._reach(mode, stop)
-        if kind != "measure":
+        if kind not in ("measure", "verify"):
             return {}
         _one_mode(mode, command.get("beside", ()))
         facts = self._reach(mode, stop)

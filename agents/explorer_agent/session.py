@@ -1,8 +1,8 @@
 """One host, from hello to the end of its stream: quick requests are answered at once, by the thread that reads; those
 that take a child go to `work`.
 
-    reader thread    has put get cancel lease ──► answered here
-                     build measure infer      ──► work ──► foreman thread
+    reader thread    has put get cancel lease       ──► answered here
+                     build measure infer verify     ──► work ──► foreman thread
     pulse thread     a request that takes longer than a second is told to be alive
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator
 
 from explorer_agent import board, disk, doctor, meters, plugins, sysfs
 from explorer_agent.blobs import Blobs
-from explorer_agent.clocks import Held
+from explorer_agent.clocks import Held, loose
 from explorer_agent.cooling import Cooler
 from explorer_agent.jobs import HEARTBEAT_S, Foreman
 from explorer_agent.messages import (
@@ -91,7 +91,7 @@ class Session:
             meters=meters.describe(),
             power_modes=list(self._modes.offered),
             power_mode={"current": self._modes.current(), "lasting": self._modes.lasting},
-            clocks=held.report,
+            clocks=dict(held.report, asked=held.asked, free=loose(settings.root)),
             plugins=plugins.LOADED,
             requests=sorted(self._requests),
             measures=["beside", "arrival", "streams"],

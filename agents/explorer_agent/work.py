@@ -1,4 +1,4 @@
-"""The requests that take a child: build, measure, infer; and the replies that are kept of them.
+"""The requests that take a child: build, measure, infer, verify; and the replies that are kept of them.
 
     question ──► kept? ──yes──► the kept reply, cached: true
                    │ no
@@ -7,7 +7,8 @@
 
 An engine is kept under what made it, outputs under engine and inputs, a measurement under its question if the host gave
 that a name (`once`). So a reply that the link swallowed is neither lost nor worked out twice. A measurement without a
-name is kept only if its host was gone, and handed out once: whoever asks again wants a new one.
+name is kept only if its host was gone, and handed out once: whoever asks again wants a new one. A verification is
+never kept.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from explorer_agent.messages import (
     Infer,
     Measure,
     Plan,
+    Verify,
     decode,
     refuse,
 )
@@ -78,6 +80,7 @@ class Work:
             "build": self._build,
             "measure": self._measure,
             "infer": self._infer,
+            "verify": self._verify,
         }
 
     def _build(self, request_id: int, frame: Frame) -> None:
@@ -131,6 +134,19 @@ class Work:
         key = [CACHE_FORMAT, "infer", request.engine, request.inputs, self._bound_to(deployment)]
         needs = {"engine": request.engine, "inputs": request.inputs}
         self._reply_once(request_id, request, deployment, {}, key, needs=needs, keep=True)
+
+    def _verify(self, request_id: int, frame: Frame) -> None:
+        request = decode(Verify, frame.message)
+        deployment, plan = self._deployment(request.deployment), decode(Plan, request.plan)
+        self._blobs.free_disk((places.size(self._blobs.path(request.engine)) or 0) + disk.SLACK_BYTES)
+        out = self._blobs.scratch()  # for the plan, as trtexec reads it
+        command = {"plan": asdict(plan), "no_graph": request.no_graph, "out": str(out)}
+
+        def finish(message: Message, _: bytes, log_tail: str) -> None:
+            places.remove(out)
+            self._say(dict(message, type="verify", id=request_id, log_tail=log_tail))
+
+        self._submit(request_id, request, deployment, command, finish, needs={"engine": request.engine}, out=out)
 
     def _reply_once(
         self,

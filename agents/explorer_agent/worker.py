@@ -1,4 +1,4 @@
-"""What a job's child does: build, measure or infer, and tell the outcome through its pipe in the frames of the wire.
+"""What a job's child does: build, measure, infer, verify; and how it tells the outcome: in the frames of the wire.
 
 Paths come from the agent, which made them from checked sha256 names; nothing here is a word of the host's.
 """
@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Mapping, Tuple
 
-from explorer_agent import board, disk, meters
+from explorer_agent import board, conditions, disk, meters
 from explorer_agent.measuring.bench import Bench
 from explorer_agent.measuring.measure import Entrant, measure
-from explorer_agent.messages import FAILED, AgentError, Deployment, Plan, decode
+from explorer_agent.messages import FAILED, UNSUPPORTED, AgentError, Deployment, Plan, decode
 from explorer_agent.runtimes import RUNTIMES, Engine
 from explorer_agent.wire import Message, ProtocolError, Writer
 
@@ -89,7 +89,6 @@ def _entrants(command: dict[str, Any]) -> list[Entrant]:
 
 def _entrant(path: str, asked: dict[str, Any], sha256: str, inputs: Path | None) -> Entrant:
     deployment = Deployment.of(asked)
-
     loaded: list[Engine] = []
 
     def load() -> list[Callable[[], Any]]:
@@ -112,10 +111,25 @@ def infer(command: dict[str, Any], _: Writer) -> Outcome:
     return {}, engine.outputs(Path(command["inputs"]))
 
 
+def verify(command: dict[str, Any], _: Writer) -> Outcome:
+    """Have NVIDIA's own runner run an engine, and tell how the board was meanwhile."""
+    deployment = Deployment.of(command["deployment"])
+    check = getattr(RUNTIMES[deployment.runtime], "verify", None)  # a runtime may have such a runner
+    if check is None:
+        raise AgentError(UNSUPPORTED, f"trtexec runs engines of TensorRT, not of {deployment.runtime}")
+    plan, before = decode(Plan, command["plan"]), board.state()
+    told = check(
+        Path(command["engine"]), deployment, plan, file=Path(command["out"]), graph=not command.get("no_graph")
+    )
+    flags = conditions.flags(before, board.state(), {}, str(command.get("clocks", "leave")))
+    return dict(told, flags=flags), b""
+
+
 JOBS: dict[str, Callable[[dict[str, Any], Writer], Outcome]] = {
     "build": build,
     "measure": measure_engine,
     "infer": infer,
+    "verify": verify,
 }
 
 

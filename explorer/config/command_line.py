@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explorer.config.devices import read_devices
+from explorer.config.devices import read_devices, refuse_build_server
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment
-from explorer.config.reader import read_search
+from explorer.config.reader import read_measure, read_search
 from explorer.errors import BadInput, Problem
 from explorer.transports import specs
 
@@ -26,6 +27,7 @@ def override(
     seed: int | None = None,
     devices: tuple[str, ...] = (),
     simulate: bool = False,
+    verify: str | None = None,
 ) -> Experiment:
     """The experiment with what the command line says instead of the file; None, () and False leave the file's word.
 
@@ -41,12 +43,16 @@ def override(
     document.data = {
         "search": {k: v for k, v in given.items() if v is not None and k != "device"},
         "device": given["device"],
+        "measure": {"verify": verify},
     }
     search, chosen = read_search(document), read_devices(document, folder=experiment.folder)
+    if devices and not simulate:
+        refuse_build_server(document, ("device",), experiment.build_on, chosen)
+    checked = read_measure(document, experiment.space).verify
     if document.problems:
         raise BadInput(
             [
-                replace(p, file=None, path=p.path.replace("search.", "--").replace("device", "--device"))
+                replace(p, file=None, path=re.sub(r"^(search\.|measure\.|(?=device))", "--", p.path))
                 for p in document.problems
             ]
         )
@@ -57,7 +63,8 @@ def override(
     )
     if trials is not None or timeout is not None:
         plan = replace(plan, trials=trials, seconds=search.seconds)
-    experiment = replace(experiment, search=plan, devices=chosen if devices else experiment.devices)
+    measure = replace(experiment.measure, verify=checked or experiment.measure.verify)
+    experiment = replace(experiment, search=plan, measure=measure, devices=chosen if devices else experiment.devices)
     return _simulated(experiment) if simulate else experiment
 
 

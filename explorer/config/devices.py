@@ -46,10 +46,16 @@ def read_build_server(document: Document, devices: tuple[str, ...]) -> str:
     found = [_named_from(document.file.resolve().parent, board) for board in _boards(document, ("build_on",), given)]
     if len(found) > 1:
         document.complain("engines are built on one board", ("build_on",), seen=shown(given), allowed=specs.ALLOWED)
-    elif found and found[0] in devices:
-        hint = "a board that measures builds for itself; name one that is not in device:, or leave build_on out"
-        document.complain("the same board builds and measures", ("build_on",), seen=found[0], hint=hint)
+    elif found:
+        refuse_build_server(document, ("build_on",), found[0], devices)
     return found[0] if found else ""
+
+
+def refuse_build_server(document: Document, where: Where, board: str, devices: tuple[str, ...]) -> None:
+    """Complain of a build server that measures as well."""
+    if board in devices:
+        hint = "a board that measures builds for itself; name another one, or leave build_on out"
+        document.complain("the same board builds and measures", where, seen=board, hint=hint)
 
 
 def read_device_options(document: Document) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +101,17 @@ class MeasurePlan:
     rounds: int = 12
     rate_hz: float = 25.0
     deadline_ms: float = 40.0
+    verify: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON."""
         return asdict(self)
 
     def identity(self) -> dict[str, Any]:
-        """What of the plan changes results; what was added later counts once it is not at its default."""
-        plan, usual = self.to_json(), MeasurePlan().to_json()
+        """What of the plan changes results; what was added later counts once it is not at its default. Whether figures
+        are verified changes none of them.
+        """
+        plan, usual = replace(self, verify=None).to_json(), MeasurePlan().to_json()
         return {name: value for name, value in plan.items() if name in _EVER or value != usual[name]}
 
 

@@ -35,7 +35,7 @@ from explorer.config.space_section import read_space
 from explorer.config.wishes import read_constraints, read_objectives
 from explorer.registry import nearest
 from explorer.search import SAMPLERS
-from explorer.space import TRAINING_AXES
+from explorer.space import TRAINING_AXES, Space
 
 TRIALS = 100  # when the file sets no limit
 
@@ -78,7 +78,7 @@ def _experiment(document: Document) -> Experiment:
     constraints = read_constraints(document, yields)
     study = _study(document)
     search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
-    measure, meter = _measure(document), _meter(document)
+    measure, meter = read_measure(document, space), _meter(document)
     stand_in, build_on = read_stand_in(document), read_build_server(document, devices)
     document.raise_if_broken()
     assert space is not None
@@ -166,13 +166,16 @@ def _finetune(document: Document, *, bare: bool) -> FinetunePlan:
     return FinetunePlan(epochs, section.iterations, section.seed, recipe)
 
 
-def _measure(document: Document) -> MeasurePlan:
+def read_measure(document: Document, space: Space | None) -> MeasurePlan:
     section = _section(document, "measure", MeasureSection)
     if section.budget_s < (least := section.windows_min * section.window_s):
         seen, allowed = f"{section.budget_s:g} s", f"windows_min x window_s = {least:g} s, or more"
         document.complain(
             "the budget is too short for the windows", ("measure", "budget_s"), seen=seen, allowed=allowed
         )
+    if section.verify and space is not None and not space.takes("runtime", "tensorrt"):
+        what = "trtexec runs engines of TensorRT, and no candidate of this space is one"
+        document.complain(what, ("measure", "verify"), seen=section.verify, hint="runtime: tensorrt, or leave it out")
     return MeasurePlan(**section.model_dump())
 
 

@@ -142,6 +142,11 @@ class MeasureSection(Section):
     deadline_ms: Positive = Field(
         default=40.0, description="Time in which a batch must be done for subjects_25ips, from its last sample on."
     )
+    verify: Literal["trtexec"] | None = Field(
+        default=None,
+        description="NVIDIA's own runner checks the throughput of each candidate in TensorRT; no figure changes by it.",
+        examples=["trtexec"],
+    )
 
 
 class MeterSection(Section):

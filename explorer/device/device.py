@@ -1,6 +1,6 @@
 """Typed calls to the agent on a board.
 
-    connect ──► Device.check ──► build ──► measure ──► infer
+    connect ──► Device.check ──► build ──► measure ──► verify ──► infer
                                    │ what the board does not have yet is sent first, once
 A device that has gone silent or away raises DeviceLost from then on; connect again for a new one.
 """
@@ -22,7 +22,7 @@ from explorer.artifacts import sha256_of
 from explorer.device import meters, replies
 from explorer.device.line import Line, Note, Reply
 from explorer.device.parcel import Parcel, of_array, of_bytes, of_file
-from explorer.device.replies import Built
+from explorer.device.replies import Built, Ran
 from explorer.errors import DeviceLost, Infeasible, JobFailed, NoDevice, on_board
 from explorer.statistics import Measurement
 from explorer.transports import Transport
@@ -103,6 +103,11 @@ class Device:
     def can_race(self) -> bool:
         """Whether several engines can be measured in turns."""
         return "beside" in self.capabilities.get("measures", ())
+
+    @property
+    def can_verify(self) -> bool:
+        """Whether its agent knows what it means to verify."""
+        return "verify" in self.capabilities.get("requests", ())
 
     def sha256_of(self, inputs: NDArray[Any]) -> str:
         """The name under which the device knows `inputs`."""
@@ -215,6 +220,31 @@ class Device:
         read = partial(replies.outputs, count=len(inputs))
         outputs = self._ask("infer", parcel, read, **words, timeout_s=timeout_s)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def verify(
+        self,
+        built: Built,
+        deployment: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        *,
+        no_graph: str = "",
+        timeout_s: float = JOB_S,
+    ) -> Ran:
+        """Have NVIDIA's own runner run an engine. Ask `can_verify` first.
+
+        Args:
+            built: the engine.
+            deployment: how ours was run.
+            plan: of our measurement; its warm-up, its budget and its cooling down count.
+            no_graph: why ours ran without CUDA graphs; empty: it ran with them.
+            timeout_s: how long it may take from when it is begun.
+
+        Raises:
+            Infeasible: it cannot be run there, or not like that.
+            JobFailed, DeviceLost: as for `build`.
+        """
+        words: dict[str, Any] = {"engine": built.engine, "deployment": dict(deployment), "plan": dict(plan)}
+        return self._ask("verify", None, replies.ran, **words, no_graph=no_graph, timeout_s=timeout_s)
 
     def get(self, sha256: str) -> bytes:
         """A file of the device, an engine for instance.

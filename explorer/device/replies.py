@@ -28,6 +28,7 @@ LARGEST, SHORTEST_S = 1e15, 1e-9
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # A terminal would obey them, and neither it nor a file takes half a surrogate pair.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_RAN: tuple[str, ...] = ("throughput_ips", "latency_ms", "compute_ms", "enqueue_ms")
 _READING = re.compile(r"(meter|state)_\d+", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEADERS: dict[Any, Callable[..., Any]] = {
@@ -47,6 +48,30 @@ class Built:
     layers: Mapping[str, int]  # precision it really runs in → layers that do arithmetic
     log_tail: str = ""
     parts: Mapping[str, Any] = field(default_factory=dict)  # unit → where its layers went, if the runtime tells
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What NVIDIA's own runner made of an engine.
+
+    Attributes:
+        version: of its TensorRT.
+        conditions: each with the switch that brought it about, or "as it is".
+        exit: its exit status; below 0, the signal that ended it.
+        passed: whether it says so itself.
+        why: the first of its errors.
+        figures: throughput_ips, latency_ms, compute_ms, enqueue_ms: medians, as far as it told them.
+        flags: what the board was meanwhile.
+    """
+
+    version: str
+    command: tuple[str, ...]
+    conditions: Mapping[str, str]
+    exit: int
+    passed: bool
+    why: str
+    figures: Mapping[str, float]
+    flags: tuple[str, ...]
 
 
 def clean(value: Any) -> Any:
@@ -133,6 +158,25 @@ def built(facts: Message, _: bytes = b"") -> Built:
     )
 
 
+def ran(answer: Message, _: bytes = b"") -> Ran:
+    """What another's runner made of an engine."""
+    told = [name for name in _RAN if name in answer]
+    figures = {name: float(_field(answer, name, float, "verify", least=0)) for name in told}
+    _must(all(value == 0 or SHORTEST_S <= value <= LARGEST for value in figures.values()), "no figure", "verify")
+    conditions = _field(answer, "conditions", dict, "verify")
+    _items(list(conditions.values()), str, "verify.conditions")
+    return Ran(
+        version=_field(answer, "tool_version", str, "verify"),
+        command=tuple(_items(_field(answer, "command", list, "verify"), str, "verify.command")),
+        conditions=conditions,
+        exit=_field(answer, "exit", int, "verify"),
+        passed=_field(answer, "passed", bool, "verify"),
+        why=_field(answer, "why", str, "verify"),
+        figures=figures,
+        flags=tuple(_items(_field(answer, "flags", list, "verify"), str, "verify.flags")),
+    )
+
+
 def findings(answer: Message, _: bytes = b"") -> list[dict[str, Any]]:
     """What a look at the board found."""
     found: list[dict[str, Any]] = _field(answer, "findings", list, "check")
@@ -156,6 +200,8 @@ def measurement(header: Message, body: bytes, *, windows: bool, entrants: int) -
     series = _series(header, body)
     taken = Measurement({k: v for k, v in header.items() if k not in ("type", "id", "body")}, series)
     _items(_field(header, "flags", list, "measure"), str, "measure.flags")
+    for entrant in _items(_field(header, "entrants", list, "measure", default=[]), dict, "measure.entrants"):
+        _runs(_field(entrant, "runs", dict, "measure.entrants", default={}))
     _field(header, "estimated", bool, "measure")
     raced = len(series.get("block_round", ())) > 0
     _stretches(series, "window", inferences="latency_s")
@@ -167,6 +213,11 @@ def measurement(header: Message, body: bytes, *, windows: bool, entrants: int) -
         _arrivals(taken)
     _power(taken)
     return taken
+
+
+def _runs(told: Message) -> None:
+    for stream in _items(_field(told, "streams", list, "measure.entrants.runs", default=[]), dict, "runs.streams"):
+        _field(stream, "no_graph", str, "runs.streams", default="")
 
 
 def _stretches(series: Mapping[str, NDArray[np.float64]], kind: str, *, inferences: str) -> None:

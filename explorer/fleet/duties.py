@@ -21,6 +21,7 @@ from explorer.device import Device, connect
 from explorer.errors import BadInput, Infeasible, JobFailed, Problem, on_board
 from explorer.evaluate import Bench, Builder
 from explorer.fleet.alike import differences
+from explorer.lacks import lacks
 from explorer.oracle import Foresight
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation
@@ -136,7 +137,8 @@ class Duties:
         except BadInput:
             device.close()
             raise
-        self._tell_once(device.better_meter, f"{spec}: a meter is passed over: {device.better_meter}")
+        if spec in experiment.devices:
+            self._tell_of(device)
         return device
 
     def reference(self, device: Device) -> Metrics | None:
@@ -149,7 +151,7 @@ class Duties:
         if self.plainest is None or not self.joining:
             return None
         candidate, network = self.plainest
-        return evaluate.measured(candidate, network.result(), self._bench(device, Scale()))
+        return evaluate.measured(candidate, _made(network), self._bench(device, Scale()))
 
     def evaluate(self, device: Device, turn: Turn, scale: Scale, *, always_void: bool = False) -> Evaluation:
         """See a turn through.
@@ -168,7 +170,7 @@ class Duties:
         bench = replace(self._bench(device, scale), always_void=always_void)
         if self._with_reference(turn):
             bench = self._beside(bench, turn.candidate)
-        return evaluate.evaluate(turn.candidate, turn.network.result(), bench, once=once)
+        return evaluate.evaluate(turn.candidate, _made(turn.network), bench, once=once)
 
     def race(self, device: Device, heat: Heat) -> Measurement:
         """Measure the entrants of a heat against each other.
@@ -179,7 +181,7 @@ class Duties:
         bench = self._bench(device, Scale())
         if not device.can_race:
             raise JobFailed(on_board(device.name, "its agent measures one engine at a time"))
-        entrants = [(evaluate.build(n.result(), c.deployment, bench), c.deployment) for c, n in heat.entrants]
+        entrants = [(evaluate.build(_made(n), c.deployment, bench), c.deployment) for c, n in heat.entrants]
         asked = plan.of_race(self.experiment, rounds=heat.rounds, block_s=heat.block_s)
         once = f"{self.created}/race/{heat.number}"
         (built, deployment), *beside = entrants
@@ -205,7 +207,7 @@ class Duties:
         deployment = {**plain.deployment, **({"power_mode": mode} if mode else {})}
         try:
             if not why:
-                built = evaluate.build(network.result(), deployment, bench)
+                built = evaluate.build(_made(network), deployment, bench)
                 level, limits = self.past.level(mode), self.past.limits(device.name, mode)
                 return replace(bench, reference=(built, deployment), level=level, limits=limits)
         except (Infeasible, JobFailed) as error:
@@ -217,14 +219,24 @@ class Duties:
         shared = (self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
         return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note)
 
+    def _tell_of(self, device: Device) -> None:
+        """What a person should know of a board that measures."""
+        better, spec = device.better_meter, device.name
+        self._tell_once(better, f"{spec}: a meter is passed over: {better}")
+        axes = {axis: _values(self.experiment, axis) for axis in ("runtime", "precision", "placement")}
+        for lack in lacks(device.capabilities, axes, options=self.experiment.device_options):
+            self._tell_once(f"{spec}: {lack}", on_board(spec, lack))
+
     def _tell_once(self, what: str, text: str) -> None:
         if what and what not in self._told:
             self._told.add(what)
             self.note(text)
 
     def _holder(self, spec: str) -> str:
-        """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two."""
-        fleet = f", as {spec}" if len(self.experiment.devices) > 1 else ""
+        """Who we are to a board, the same whenever we come back; in a fleet one board must not be taken for two, nor a
+        board that measures for one that builds.
+        """
+        fleet = f", as {spec}" if len(self.experiment.devices) > 1 or spec == self.experiment.build_on else ""
         where = self.folder.resolve().parent
         return who_asks(f"study {self.experiment.study} in {where}{fleet}")
 
@@ -238,6 +250,19 @@ class Duties:
             allowed = "a board like the others of this study"
             seen = "\n          ".join(told)
             raise BadInput(Problem(f"{device.name} is another kind of board", seen=seen, allowed=allowed, hint=hint))
+
+
+def _made(network: Future[Done]) -> Done:
+    """The network of a candidate, once it is made.
+
+    Raises:
+        Infeasible: what was given cannot be made into it: a file's opset is too old for the precision, for one.
+        JobFailed: making it failed.
+    """
+    try:
+        return network.result()
+    except BadInput as error:
+        raise Infeasible(f"its network cannot be made: {error}") from error
 
 
 def _but_mode(candidate: Candidate) -> dict[str, Any]:

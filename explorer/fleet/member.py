@@ -137,7 +137,7 @@ class Member:
             self.device.close()
 
     def wait(self, within_s: float) -> None:
-        """Wait a while for the end of a dismissed board's thread; what it is still connecting ends by itself, later."""
+        """Wait a while for the end of a dismissed board's thread; one still connecting ends by itself, later."""
         if self._thread is not None:
             self._thread.join(max(0.0, within_s))
 

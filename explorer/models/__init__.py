@@ -15,6 +15,8 @@ MODELS = Registry(
     {
         "gaitset": ("explorer.models.gaitset:gaitset", "GaitSet for CASIA-B: sets of silhouettes, 2.6 M parameters"),
         "gaitset_tiny": ("explorer.models.gaitset:gaitset_tiny", "GaitSet with a quarter of the channels, for a CPU"),
+        "gait2d_cnn": ("explorer.models.gait2d_cnn:gait2d_cnn", "2D-CNN on 25 stacked frames of flow, 7 M parameters"),
+        "gait2d_cnn_tiny": ("explorer.models.gait2d_cnn:gait2d_cnn_tiny", "the 2D-CNN with an eighth of the channels"),
         "gait3d_cnn": ("explorer.models.gait3d_cnn:gait3d_cnn", "3D-CNN on 25 frames of optical flow, 10 M parameters"),
         "gait3d_cnn_tiny": ("explorer.models.gait3d_cnn:gait3d_cnn_tiny", "the 3D-CNN with an eighth of the channels"),
     },

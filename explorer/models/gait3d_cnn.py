@@ -9,33 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
 
-from explorer.errors import BadInput, Problem
-from explorer.models.losses import neighbour_softmax
+from explorer.models.flow_cnn import ORIGINAL_RECIPE, TINY_RECIPE, FlowCNN, he_uniform
 from explorer.models.training import Recipe
 
 # kernel and stride of the six convolutions, (time, height, width); no padding, no norm, no pooling.
 _KERNELS = ((3, 5, 5), (3, 3, 3), (3, 3, 3), (3, 3, 3), (3, 2, 2), (2, 1, 1))
 _STRIDES = ((1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 1, 1), (1, 1, 1))
 
-# Published: SGD 0.01 with momentum 0.9, batches of 150, 150 epochs.
-ORIGINAL_RECIPE = Recipe(
-    optimiser="sgd",
-    lr=0.01,
-    momentum=0.9,
-    epochs=150,
-    identities=150,
-    samples_each=1,
-    schedule="cosine",
-    weight_decay=5e-5,
-)
-TINY_RECIPE = Recipe(optimiser="adam", lr=1e-3, iterations=1500, identities=8, samples_each=4, schedule="cosine")
 
-LOSSES = ("classes", "neighbours")
-
-
-class Gait3DCNN(nn.Module):
+class Gait3DCNN(FlowCNN):
     """Optical flow [n, 2, 25, 60, 60] to embeddings [n, embedding]; a classifier for training only.
 
     Args:
@@ -46,8 +29,6 @@ class Gait3DCNN(nn.Module):
         recipe: how the network is trained unless the user says otherwise.
     """
 
-    input_name = "flow"
-    output_name = "embedding"
     unprunable_layers = ("gray_code",)  # as published: only the six convolutions are cut
 
     def __init__(
@@ -59,12 +40,7 @@ class Gait3DCNN(nn.Module):
         loss: str = "classes",
         recipe: Recipe = ORIGINAL_RECIPE,
     ) -> None:
-        super().__init__()
-        if loss not in LOSSES:
-            raise BadInput(
-                Problem("unknown loss", path="model.options.loss", seen=repr(loss), allowed=", ".join(LOSSES))
-            )
-        self.recipe, self.loss = recipe, loss
+        super().__init__(loss=loss, recipe=recipe)
         widths = (2, *channels)
         self.convs = nn.ModuleList(
             nn.Conv3d(widths[i], widths[i + 1], kernel, stride)
@@ -73,7 +49,7 @@ class Gait3DCNN(nn.Module):
         self.gray_code = nn.Conv3d(widths[-1], embedding, 1)
         self.last = nn.Linear(embedding, embedding)
         self.classifier = nn.Linear(embedding, classes)
-        self.apply(_he_uniform)
+        self.apply(he_uniform)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Embeddings [n, embedding] of flow [n, 2, 25, 60, 60]."""
@@ -82,19 +58,6 @@ class Gait3DCNN(nn.Module):
             x = conv(x).relu()
         embedding: Tensor = self.last(self.gray_code(x).flatten(1))
         return embedding
-
-    def training_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the classifier on the embedding, or the neighbour softmax of the embeddings' directions."""
-        if self.loss == "neighbours":
-            return neighbour_softmax(normalize(self(inputs), dim=1), labels)
-        return cross_entropy(self.classifier(self(inputs)), labels)
-
-
-def _he_uniform(module: nn.Module) -> None:
-    if isinstance(module, (nn.Conv3d, nn.Linear)):
-        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def gait3d_cnn(

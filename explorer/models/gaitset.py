@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, max_pool2d
 
-from explorer.errors import BadInput, Problem
-from explorer.models.losses import batch_all_triplet, neighbour_softmax
+from explorer.models.losses import batch_all_triplet, check_loss, neighbour_softmax
 from explorer.models.training import Recipe
 
 # Original recipe: Adam 1e-4 constant, 80,000 iterations of 8 x 16 sequences.
@@ -57,10 +56,7 @@ class GaitSet(nn.Module):
         recipe: Recipe = ORIGINAL_RECIPE,
     ) -> None:
         super().__init__()
-        if loss not in LOSSES:
-            raise BadInput(
-                Problem("unknown loss", path="model.options.loss", seen=repr(loss), allowed=", ".join(LOSSES))
-            )
+        check_loss(loss, LOSSES)
         c1, c2, c3 = channels
         self.loss = loss
         self.leaky_slope, self.bins, self.margin, self.recipe = leaky_slope, tuple(bins), margin, recipe

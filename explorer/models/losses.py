@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
+
+from explorer.errors import BadInput, Problem
+
+
+def check_loss(loss: str, allowed: Collection[str]) -> None:
+    """Refuse a loss that a network does not know.
+
+    Raises:
+        BadInput: with those that it knows.
+    """
+    if loss not in allowed:
+        allowed = ", ".join(allowed)
+        raise BadInput(Problem("unknown loss", path="model.options.loss", seen=repr(loss), allowed=allowed))
 
 
 def batch_all_triplet(embeddings: Tensor, labels: Tensor, *, margin: float = 0.2) -> Tensor:

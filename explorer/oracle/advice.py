@@ -130,8 +130,8 @@ ADVICE = (
     ),
     Rule(
         "names-of-tensors",
-        "TensorRT {release} binds inputs by number and not by name, which came with 8.5: the board's hello says "
-        "whether it can be used",
+        "TensorRT {release} binds inputs by number, and the agent by name, which came with 8.5: it cannot be used "
+        "on a real board, where a network can run in onnxruntime on the processor; on a virtual one it is simulated",
         "bindings-8.6",
         lambda case: case.release_before((8, 5)),
     ),

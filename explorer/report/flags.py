@@ -84,6 +84,10 @@ DOUBTS: Mapping[str, Doubt] = {
     "out-of-control": Doubt(
         "the reference engine beside it lay beyond its control limits", "see the control chart, and what changed"
     ),
+    "trtexec-disagrees": Doubt(
+        "trtexec runs the same engine faster or slower by more than a tenth",
+        "run its command by hand: the record has it, and its conditions (verified)",
+    ),
     "no-cuda-graph": Doubt(
         "no CUDA graph could be made of it, so the CPU starts each of its kernels by itself",
         "the trial's raw file has CUDA's words",

@@ -17,8 +17,9 @@ from plotly.offline import get_plotlyjs
 from explorer.report import flags, look, wording
 from explorer.report.control import Chart, about_the_reference, charts, to_json
 from explorer.report.method import method
-from explorer.report.remarks import ON_FRONT, about_the_front, against_dense, doubts, footnotes, left_out
+from explorer.report.remarks import ON_FRONT, about_the_front, against_dense, doubts, footnotes, left_out, on_a_dla
 from explorer.report.text import AGAINST, against_cell, cell, finite, number_of
+from explorer.report.verified import about_the_verification
 from explorer.report.view import View
 from explorer.result import Record
 
@@ -65,8 +66,9 @@ def content(view: View, *, pareto: bool) -> dict[str, Any]:
 
 
 def _remarks(view: View) -> list[str]:
-    shown = [*against_dense(view, view.front), *footnotes(view, view.complete)]
-    return [ON_FRONT, *about_the_front(view), *shown, *about_the_reference(view)]
+    shown = [*against_dense(view, view.front), *footnotes(view, view.complete), *on_a_dla(view.front)]
+    checked = [*about_the_verification(view.complete), *about_the_reference(view)]
+    return [ON_FRONT, *about_the_front(view), *shown, *checked]
 
 
 def _chart(one: Chart) -> dict[str, Any]:

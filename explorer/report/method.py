@@ -1,7 +1,8 @@
-"""How the numbers were measured: for how long, who read the power and over which rails, the clocks, what looking cost.
+"""How the numbers were measured: for how long, who read the power and over which rails, the clocks, what looking cost;
+and on how many samples 8-bit networks were calibrated.
 
-All of it is in ``study.json`` and in the headers of the raw measurements; a few of these are read, spread over the
-study, and where they disagree every answer is told.
+All of it is in ``study.json``, in the records and in the headers of the raw measurements; a few of the latter are
+read, spread over the study, and where they disagree every answer is told.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from explorer.errors import BadInput
-from explorer.report import wording
+from explorer.report import calibration, wording
 from explorer.report.view import View
 
 _HEADERS = 12  # raw measurements looked into, spread over the study
@@ -26,6 +27,7 @@ def method(view: View) -> dict[str, str]:
     told: dict[str, Iterable[str]] = {
         "device": _device(view),
         "each candidate": _plan(view),
+        "calibration": calibration.in_words(view.complete),
         "power": _each(headers, _power),
         "meters passed over": _each(headers, _passed_over),
         "power mode": _each(headers, _power_mode),
@@ -38,9 +40,9 @@ def method(view: View) -> dict[str, str]:
 
 
 def in_one_line(view: View) -> str:
-    """`method` for a terminal: what concerns power and clocks alone; empty where nothing is known of it."""
+    """`method` for a terminal: what concerns power, clocks and calibration alone; empty where nothing is known."""
     told = method(view)
-    names = [name for name in ("power", "power mode", "clocks", "cost of looking") if name in told]
+    names = [name for name in ("power", "power mode", "clocks", "cost of looking", "calibration") if name in told]
     return f"how it was measured: {'; '.join(f'{name}: {told[name]}' for name in names)}" if names else ""
 
 

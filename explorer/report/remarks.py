@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from explorer.ranking import Paired
-from explorer.report import flags, wording
+from explorer.report import calibration, flags, wording
+from explorer.report.verified import about_the_verification
 from explorer.report.view import View
 from explorer.result import Record
 
@@ -40,6 +41,7 @@ def remarks(
         *against_dense(view, shown),
         *footnotes(view, shown, metrics, brief=brief),
         *on_a_dla(shown),
+        *about_the_verification(view.complete),
         *not_on_the_front(view),
     ]
 
@@ -47,7 +49,9 @@ def remarks(
 def footnotes(
     view: View, records: Iterable[Record], metrics: Iterable[str] | None = None, *, brief: bool = False
 ) -> list[str]:
-    """What the marks on these records (and metrics) mean, and whom they concern; empty when nothing is marked."""
+    """What the marks on these records (and metrics) mean, and whom they concern; then who was calibrated on too few
+    samples. Empty when nothing is to be said.
+    """
     shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
     kinds = ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated"), (wording.SCALED, "scaled"))
     for mark, pick in kinds:
@@ -58,7 +62,7 @@ def footnotes(
     for flag, numbers in doubts(shown).items():
         said = flags.meaning(flag) if brief else flags.explain(flag)
         notes.append(f"{wording.DOUBTFUL} {flag} ({wording.trials(numbers)}){': ' * bool(said)}{said}")
-    return notes
+    return [*notes, *calibration.too_few(shown)]
 
 
 def on_a_dla(records: Iterable[Record]) -> Iterator[str]:

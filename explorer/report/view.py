@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer import store
+from explorer.lacks import axes_of, lacks
 from explorer.ranking import Paired, Standing, compare, standing
 from explorer.report import box, wording
 from explorer.result import Direction, Objective, Record
@@ -37,7 +38,7 @@ class View:
         hypervolume: share of the box between the worst and the best value of each objective that the front dominates,
             0–1; objectives in which all trials are equal are left out; None while there are not two different trials.
         scales: that box, objective by objective; empty without a compared trial.
-        notes: sentences about what is missing or left out.
+        notes: sentences about what is missing or left out, or was degraded on the board.
         standing: what all readings together say of each trial.
         tallies: what the scores of each complete trial are counted from, where that was kept.
         data: what it was made from; raw measurements are read when asked for.
@@ -265,6 +266,9 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))
         trials = f"{len(left_out)} complete trial{'s' * (len(left_out) > 1)} (number {numbers})"
         yield f"Left out of the comparison: {trials} without a finite value of {lacking}."
+    device, experiment = (data.study.get(name) or {} for name in ("device", "experiment"))
+    found = lacks(device, axes_of(experiment), options=experiment.get("device_options"))
+    yield from (f"In a lesser form: {lack}." for lack in found)
 
 
 def _lacking(record: Record, objectives: tuple[Objective, ...]) -> list[str]:

@@ -136,12 +136,13 @@ class Loop:
     def _refusal(self, candidate: Candidate) -> Infeasible | None:
         """Why no board of the fleet can run a candidate, as far as that is known before anything is made for it."""
         board = self._fleet.any
+        if why := self._foresight.before(candidate.deployment):  # first: it names the source of what it says
+            return Infeasible(on_board(board.name, why))
         try:
             board.check(candidate.deployment)
         except Infeasible as refusal:
             return refusal
-        why = self._foresight.before(candidate.deployment)
-        return Infeasible(on_board(board.name, why)) if why else None
+        return None
 
     def _prepare(self, candidate: Candidate) -> Future[Done]:
         return self._pipeline.prepare(self._compression.of(candidate))

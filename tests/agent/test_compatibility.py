@@ -58,7 +58,7 @@ def test_a_host_that_knows_more(shared: Talk) -> None:
 
 def test_what_an_agent_can_do_is_told_in_hello(start: Start) -> None:
     told = start(hello=False).hear()[0]["capabilities"]["requests"]
-    assert {"build", "cancel", "check", "get", "has", "infer", "lease", "measure", "put"} <= set(told)
+    assert {"build", "cancel", "check", "get", "has", "infer", "lease", "measure", "put", "verify"} <= set(told)
 
 
 def test_an_error_of_an_older_agent_has_no_cause() -> None:

@@ -165,7 +165,10 @@ def test_who_names_no_virtual_board_is_told_how(read: Read) -> None:
         override(read(HEAD), simulate=True)
 
 
-def test_engines_may_be_built_on_a_board_that_measures_nothing(read: Read, problems: Problems, tmp_path: Path) -> None:
+def test_engines_may_be_built_on_a_board_that_measures_nothing(
+    read: Read, problems: Problems, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     lay(tmp_path, "boards/left.yaml", BOARD)
     assert read(HEAD).build_on == ""
     real = read(HEAD + "device: ssh://orin\nsimulate: nano\nbuild_on: boards/left.yaml\n")
@@ -174,6 +177,10 @@ def test_engines_may_be_built_on_a_board_that_measures_nothing(read: Read, probl
     assert override(real, simulate=True).build_on == ""
     (twin,) = problems(HEAD + "device: [ssh://a, ssh://b]\nbuild_on: ssh://b\n")
     assert (twin.what, twin.line, twin.seen) == ("the same board builds and measures", 5, "ssh://b")
+    with pytest.raises(BadInput, match="the same board builds and measures") as typed:
+        override(real, devices=("boards/left.yaml",))
+    assert [(problem.path, problem.file) for problem in typed.value.problems] == [("--device", None)]
+    assert override(real, devices=("boards/left.yaml",), simulate=True).build_on == ""
     lay(tmp_path, "pair.yaml", "group: [ssh://a, ssh://b]\n")
     (many,) = problems(HEAD + "build_on: pair.yaml\n")
     assert (many.what, many.line) == ("engines are built on one board", 4)

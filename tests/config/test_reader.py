@@ -76,6 +76,8 @@ def test_what_is_no_duration(text: str) -> None:
         ("search: {sampler: tpee}", "search.sampler", "did you mean 'tpe'"),
         ("search: [3]", "search", "keys and values"),
         ("measure: {budget_s: 0.1}", "measure.budget_s", "0.5 s, or more"),
+        ("measure: {verify: polygraphy}", "measure.verify", "allowed: trtexec"),
+        ("measure: {verify: trtexec}", "measure.verify", "no candidate of this space is one"),
         ("measure: {windows_min: 1}", "measure.windows_min", "2 or more"),
         ("measure: {relative_interval: 2}", "measure.relative_interval", "less than 1"),
         ("meter: {idle_w: -3}", "meter.idle_w", "0 or more"),
@@ -181,6 +183,22 @@ def test_the_command_line_has_the_last_word(read: Read) -> None:
     assert (plan.trials, plan.seconds, plan.sampler, plan.seed) == (5, None, "random", 3)
     plan = override(experiment, timeout="90s", seed=0).search
     assert (plan.trials, plan.seconds, plan.seed) == (None, 90.0, 0)
+
+
+def test_figures_are_verified_where_there_is_tensorrt(read: Read) -> None:
+    """Whether they are changes no figure, so that a study may go on with it."""
+    plain = read(HEAD + "runtime: tensorrt")
+    asked = read(HEAD + "runtime: tensorrt\nmeasure: {verify: trtexec}")
+    assert (plain.measure.verify, asked.measure.verify) == (None, "trtexec")
+    assert override(plain, verify="trtexec").measure == asked.measure
+    assert override(asked, trials=3).measure == asked.measure
+    assert differences(plain.identity(), asked.identity()) == []
+    both = HEAD.replace("space: {", "space: {runtime: [openvino, tensorrt], ")
+    assert read(both + "measure: {verify: trtexec}").measure.verify
+    for verify, words in (("polygraphy", "allowed: trtexec"), ("trtexec", "no candidate of this space")):
+        with pytest.raises(BadInput, match=words) as caught:
+            override(read(HEAD), verify=verify)
+        assert [problem.path for problem in caught.value.problems] == ["--verify"]
 
 
 def test_a_wrong_command_line_is_told_all_at_once(read: Read) -> None:

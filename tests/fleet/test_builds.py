@@ -61,6 +61,17 @@ def test_a_server_that_is_not_there_is_told_and_done_without(boards: Boards) -> 
     assert built(boards, "one") == 4
 
 
+@pytest.mark.slow
+def test_one_board_by_two_names_does_not_take_itself_for_lost(boards: Boards) -> None:
+    one = boards.add("one")
+    (boards.folder / "server.yaml").write_text((boards.folder / one).read_text())
+    watching = Watching()
+    boards.run(one, text=SPACE, watching=watching)
+    assert complete(boards)
+    assert [note for note in watching.notes if "in use" in note and "each board builds its own engines" in note]
+    assert not [note for note in watching.notes if "connecting again" in note]
+
+
 def test_a_server_of_another_kind_is_refused_in_words(boards: Boards) -> None:
     boards.add("server", cores="0")
     with pytest.raises(BadInput, match="server.yaml is another kind of board") as refusal:

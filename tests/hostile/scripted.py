@@ -29,11 +29,12 @@ CAPABILITIES: Message = {
     **{
         "meters": {"rapl": {"available": True, "why_not": ""}},
         "plugins": {"mine": {"from": "bundle", "sha256": SHA, "runtimes": []}},
-        "requests": ["has", "put", "check"],
+        "requests": ["has", "put", "check", "verify"],
         "measures": ["beside"],
     },
 }
 HELLO: Message = {"type": "hello", "protocol": 1, "agent_sha": SHA, "capabilities": CAPABILITIES}
+RUNS = {"transfers": "included", "streams": [{"unit": "gpu", "no_graph": ""}]}
 COUNTS = {
     **{"latency_s": 6, "window_start_s": 2, "window_end_s": 2, "window_count": 2, "window_cpu_s": 2},
     **{"idle_s": 2, "idle_after_s": 2, "meter_time_s": 3, "meter_0": 3},
@@ -72,9 +73,16 @@ ANSWERS: dict[str, tuple[Message, bytes]] = {
             **{"type": "measure", "byte_order": "little", "flags": ["unstable"], "estimated": False, "windows": 2},
             **{"series": [{"name": name, "unit": "s", "count": count} for name, count in COUNTS.items()]},
             **{"meter": {"name": "rapl", "quantity": "J", "rails": ["all"]}, "sampler_failure": "", "log_tail": ""},
-            **{"entrants": [{"engine": SHA}, {"engine": SHA}], "plan": {"deadline_ms": 40.0}},
+            **{"entrants": [{"engine": SHA, "runs": RUNS}, {"engine": SHA}], "plan": {"deadline_ms": 40.0}},
         },
         MEASURE_BODY,
+    ),
+    "verify": (
+        {
+            **{"type": "verify", "tool_version": "10.3.0", "command": ["trtexec", "--x"], "conditions": {"a": "--x"}},
+            **{"exit": 0, "passed": True, "why": "", "throughput_ips": 9.5, "latency_ms": 1.5, "flags": ["too-warm"]},
+        },
+        b"",
     ),
     "infer": ({"type": "infer", "cached": False}, npz(out=np.ones((5, 3), np.float32))),
     "get": ({"type": "get"}, b"an engine"),

@@ -29,8 +29,12 @@ from explorer.device import Built, Device
 from explorer.device import line as line_module
 from explorer.errors import DeviceLost, NoDevice, TrialEnding
 from explorer.fleet.alike import differences
+from explorer.report.verified import about_the_verification
+from explorer.result import Metric
 from explorer.statistics import derive
+from explorer.verification import judged
 from explorer_agent.wire import Message
+from tests.report.studies import record
 
 from .noise import QUIET, Line, lines, places
 from .patience import in_time
@@ -73,6 +77,7 @@ def everything(device: Device, source: Path) -> Iterator[str]:
     yield told(lambda: device.check(DEPLOYMENT))
     yield told(lambda: device.build(source, DEPLOYMENT))
     yield told(lambda: _measured(device))
+    yield told(lambda: _verified(device))
     yield told(lambda: device.infer(BUILT, DEPLOYMENT, inputs))
     yield told(lambda: device.get(SHA))
     yield told(device.findings)
@@ -84,6 +89,11 @@ def _measured(device: Device) -> None:
     reference_level(measurement)
     metrics, _, flags = derive(measurement, 2)
     json.dumps([measurement.raw, [metric.value for metric in metrics.values()], flags], allow_nan=False)
+
+
+def _verified(device: Device) -> None:
+    found = judged(device.verify(BUILT, DEPLOYMENT, {}), dict.fromkeys(("throughput_ips", "latency_ms"), Metric(2.0)))
+    json.dumps([found, *about_the_verification([record(1, verified=found)])], allow_nan=False)
 
 
 VALID = {request: Line(*answer, noise=False) for request, answer in ANSWERS.items()}
@@ -132,7 +142,7 @@ def fuzz(examples: int, source: Path) -> tuple[Counter[str], int]:
 
 def test_a_good_agent_is_understood(source: Path) -> None:
     """The script without noise: or the noise would prove nothing."""
-    assert converse({}, source) == ({"fine": 6}, 0)
+    assert converse({}, source) == ({"fine": 7}, 0)
 
 
 def test_noise_ends_in_words(source: Path) -> None:

@@ -23,7 +23,7 @@ def shipped(name: str) -> Path:
 
 
 def test_the_tiny_networks_have_weights_and_nothing_else_has() -> None:
-    assert SHIPPED == ["gait3d_cnn_tiny", "gaitset_tiny"]
+    assert SHIPPED == ["gait2d_cnn_tiny", "gait3d_cnn_tiny", "gaitset_tiny"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -40,13 +40,17 @@ def test_small_and_with_the_recipe_beside_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "space", "least"),
-    [("gaitset_tiny", "quickstart", 0.9), pytest.param("gait3d_cnn_tiny", "gait3d_cnn", 0.8, marks=pytest.mark.slow)],
+    ("name", "space", "more", "least"),
+    [
+        ("gaitset_tiny", "quickstart", {}, 0.9),
+        pytest.param("gait2d_cnn_tiny", "gait3d_cnn", {"modality": "stacked_flow"}, 0.45, marks=pytest.mark.slow),
+        pytest.param("gait3d_cnn_tiny", "gait3d_cnn", {}, 0.8, marks=pytest.mark.slow),
+    ],
 )
-def test_recognises_strangers(name: str, space: str, least: float, root: Path) -> None:
+def test_recognises_strangers(name: str, space: str, more: dict[str, str], least: float, root: Path) -> None:
     dataset = load(root / f"search_spaces/{space}.yaml").dataset
     assert dataset is not None
-    walkers = Walkers(**dataset.options)
+    walkers = Walkers(**{**dataset.options, **more})
     metrics = walkers.score(outputs(shipped(name), walkers.evaluation(), batch=32))
     assert metrics["accuracy"].value >= least
     assert metrics["accuracy_identical"].value >= least

@@ -12,7 +12,13 @@ import torch
 from explorer.models.build import build
 from explorer.passes import export
 
-SHAPES = {"gaitset_tiny": (6, 64, 44), "gait3d_cnn_tiny": (2, 25, 60, 60), "gait3d_cnn": (2, 25, 60, 60)}
+SHAPES = {
+    "gaitset_tiny": (6, 64, 44),
+    "gait2d_cnn_tiny": (50, 60, 60),
+    "gait2d_cnn": (50, 60, 60),
+    "gait3d_cnn_tiny": (2, 25, 60, 60),
+    "gait3d_cnn": (2, 25, 60, 60),
+}
 
 Zoo = Callable[[str, int], Path]
 

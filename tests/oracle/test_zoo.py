@@ -20,7 +20,7 @@ WITH_DLA = [target for target in TARGETS.values() if target.dla_cores]
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-@pytest.mark.parametrize("name", ["gaitset_tiny", "gait3d_cnn_tiny", "gait3d_cnn"])
+@pytest.mark.parametrize("name", ["gaitset_tiny", "gait2d_cnn_tiny", "gait3d_cnn_tiny", "gait3d_cnn"])
 def test_macs_are_those_that_pytorch_counts(name: str, opset: int, zoo: Zoo) -> None:
     graph = Graph.of(zoo(name, opset))
     assert graph.macs == cost(build(name), torch.zeros(1, *SHAPES[name])).macs
@@ -108,7 +108,7 @@ def test_what_is_quantised_for_another_runtime_is_refused(name: str, wrong: set[
 
 
 @pytest.mark.parametrize("board", ["agx-xavier", "agx-orin-64", "orin-nano", "thor"])
-@pytest.mark.parametrize("name", ["gaitset_tiny", "gait3d_cnn_tiny"])
+@pytest.mark.parametrize("name", ["gaitset_tiny", "gait2d_cnn_tiny", "gait3d_cnn_tiny"])
 def test_what_is_quantised_for_tensorrt_is_taken(name: str, board: str, int8: Int8) -> None:
     graph = int8(name, "tensorrt")
     assert graph.quantised

@@ -17,6 +17,8 @@ from tests.passes import data
 SHAPES = {
     "gaitset": [2, 64, 44],
     "gaitset_tiny": [6, 64, 44],
+    "gait2d_cnn": [50, 60, 60],
+    "gait2d_cnn_tiny": [50, 60, 60],
     "gait3d_cnn": [2, 25, 60, 60],
     "gait3d_cnn_tiny": [2, 25, 60, 60],
 }
@@ -24,12 +26,12 @@ SHAPES = {
 # Network → its data in tests.passes.data, or None: then random numbers.
 DATA = {
     "gaitset_tiny": "silhouettes",
+    "gait2d_cnn_tiny": "flow_2d",
     "gait3d_cnn_tiny": "flow",
-    "tests.passes.data:Flow2D": "flow_2d",
     "tests.passes.data:Residual": "digits_like",
     "tests.models.data:Mixed": None,
 }
-GAIT = ("gaitset_tiny", "gait3d_cnn_tiny", "tests.passes.data:Flow2D")
+GAIT = ("gaitset_tiny", "gait2d_cnn_tiny", "gait3d_cnn_tiny")
 
 Make = Callable[..., Path]
 Exported = Callable[[str, int], Path]

@@ -49,25 +49,6 @@ def flow_2d() -> ArrayDataset:
     return ArrayDataset(stacked, labels, stacked, labels)
 
 
-class Flow2D(nn.Module):
-    """The topology of Embedded-Gait's 2D-CNN at an eighth of its widths: no padding, no norms, biases everywhere."""
-
-    input_name, output_name = "flow", "embedding"
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths, kernels = (50, 12, 24, 64, 64), (7, 5, 3, 2)
-        layers = zip(widths, widths[1:], kernels, strict=False)
-        self.convs = nn.ModuleList(nn.Conv2d(before, after, kernel) for before, after, kernel in layers)
-        self.dense, self.embed, self.last = nn.Linear(64, 256), nn.Linear(256, 128), nn.Linear(128, 128)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for conv in self.convs:
-            x = nn.functional.max_pool2d(conv(x).relu(), 2)
-        out: Tensor = self.last(self.embed(self.dense(x.flatten(1))))
-        return out
-
-
 class Residual(nn.Module):
     """Convolutions with batch norm and a residual sum, flattened into a classifier."""
 

@@ -1,4 +1,4 @@
-"""What TensorRT's int8 costs in rank-1, on the networks that have shipped weights and people whom neither has met."""
+"""What TensorRT's int8 costs in rank-1, on the networks that have shipped weights and people whom none has met."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from explorer.passes.fidelity import exact
 CROWD: dict[str, Any] = {"seed": 1, "views": [54, 90, 126], "subjects_train": 60, "sequences_train": 2}
 NETWORKS: dict[str, dict[str, Any]] = {
     "gaitset_tiny": {"frames": 6, "subjects_test": 50},
+    "gait2d_cnn_tiny": {"modality": "stacked_flow", "subjects_test": 50},
     "gait3d_cnn_tiny": {"modality": "flow", "subjects_test": 50},
 }
+# Points of rank-1 that show that a network works at all; of 50 people chance finds 2. The 2D-CNN's 29 are little.
+WORKS = {"gaitset_tiny": 60, "gait2d_cnn_tiny": 20, "gait3d_cnn_tiny": 60}
 
 
 def rank1(onnx: Path, people: Walkers) -> float:
@@ -41,7 +44,7 @@ def test_int8_calibrated_on_256_samples_loses_at_most_a_point(name: str, tmp_pat
     params = {"recipe": "tensorrt", "calibration": 256, "dataset": {"name": "walkers", "options": options}}
     info = quantise.run({"onnx": tmp_path / "fp32.onnx"}, params, tmp_path / "int8.onnx")
     before = rank1(tmp_path / "fp32.onnx", people)
-    assert before > 60  # the networks work at all
+    assert before > WORKS[name]
     assert before - rank1(tmp_path / "int8.onnx", people) <= 1
     assert info["calibration"]["samples"] == 256
     assert info["sqnr_db"] > 20

@@ -179,5 +179,5 @@ def test_pairs_that_cannot_be_read(for_tensorrt: Quantised) -> None:
 @pytest.mark.parametrize("name", GAIT)
 def test_gait_networks_are_int8_throughout(name: str, for_tensorrt: Quantised) -> None:
     path, info = for_tensorrt(name, 17)
-    assert info["int8"]["Conv"] == {"gaitset_tiny": 10, "gait3d_cnn_tiny": 7}.get(name, 4)
+    assert info["int8"]["Conv"] == {"gaitset_tiny": 10, "gait2d_cnn_tiny": 4, "gait3d_cnn_tiny": 7}[name]
     assert {pair.type for pair in pairs_of(onnx.load(path))} == {INT8}

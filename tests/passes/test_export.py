@@ -16,7 +16,7 @@ from explorer.models.build import build
 from explorer.passes import export, prune
 from tests.passes.conftest import SHAPES, Make
 
-NAMES = {"gaitset": "silhouettes", "gait3d_cnn": "flow"}
+NAMES = {"gaitset": "silhouettes", "gait2d_cnn": "flow", "gait3d_cnn": "flow"}
 
 
 def ops(path: Path) -> list[str]:

@@ -29,7 +29,19 @@ AXES = {
 
 def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: Any) -> Record:
     """A complete record; `changes` replace fields of the record or of its evaluation."""
-    of_evaluation = ("estimated", "simulated", "flags", "scaled", "stages", "artifacts", "raw", "score")
+    of_evaluation = (
+        "estimated",
+        "simulated",
+        "flags",
+        "scaled",
+        "stages",
+        "artifacts",
+        "raw",
+        "score",
+        "calibration",
+        "verified",
+        "units",
+    )
     evaluation = {k: changes.pop(k) for k in of_evaluation if k in changes}
     fields: dict[str, Any] = {
         "state": "complete",

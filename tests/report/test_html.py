@@ -46,6 +46,15 @@ def test_the_page_embeds_the_view(view: View) -> None:
     assert "Content-Security-Policy" in page
 
 
+def test_the_page_tells_what_ran_where() -> None:
+    units = {"macs": {"dla": 0.9}, "fallbacks": [{"layer": "n0", "reason": "too wide"}], "fell_back": 1}
+    trial = record(0, {"accuracy": Metric(0.5), "latency_ms": Metric(1.0)}, units=units)
+    objectives = [{"metric": "accuracy", "direction": "max"}, {"metric": "latency_ms", "direction": "min"}]
+    told = content(view_of(StudyData(Path("x"), {"study": "s", "objectives": objectives}, (trial,))), pareto=True)
+    where = "on a DLA (trial 0): 90% of the multiply-accumulates; on the GPU instead: n0 (too wide)"
+    assert where in told["footnotes"]
+
+
 def test_the_page_asks_for_nothing_outside_itself(view: View) -> None:
     page = as_html(view, pareto=True)
     own = page.replace(re.search(r"<script>/\*\*.*?</script>", page, flags=re.S)[0], "")  # type: ignore[index]

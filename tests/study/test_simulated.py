@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from explorer.config import load
+from explorer.config import load, override
 from explorer.oracle import Graph, Target, refusals
 from explorer.report.recompute import recompute
 from explorer.result import Record
@@ -133,3 +133,14 @@ def test_what_a_board_has_refused_is_not_asked_of_it_again(tmp_path: Path, root:
     for record in shown:
         assert reasons[record.number].startswith("sim:orin-nano: build: out of memory")
         assert "[learnt; seen on the board" in reasons[record.number]
+
+
+@pytest.mark.slow
+def test_the_space_of_a_nano_runs_as_a_simulation_and_says_what_a_real_one_cannot(tmp_path: Path, root: Path) -> None:
+    space = override(load(root / "search_spaces" / "jetson_nano.yaml"), simulate=True, trials=4)
+    watcher = Watching()
+    ending = run(space, results=tmp_path / "results", cache=tmp_path / "cache", watcher=watcher)
+    assert [record.state for record in ending.records] == ["complete"] * 4
+    assert all(set(record.evaluation.simulated) >= MEASURED for record in ending.records)
+    assert [note for note in watcher.notes if "cannot be used on a real board" in note]
+    assert not [note for note in watcher.notes if "never run here" in note], "all that it asks for a Nano can do"

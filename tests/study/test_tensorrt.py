@@ -5,18 +5,11 @@ what it cannot do is said, not tried.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import onnx
 import pytest
 
-from explorer.config import load
 from explorer.store import StudyData, read, read_study
-from explorer.study import run
-from explorer.transports import boards, bundle
-from tests.agent.runtimes.tensorrt.faces.compiled import compiled
-from tests.agent.runtimes.tensorrt.faces.packed import packed
-from tests.fixtures.watching import Watching
+from tests.fixtures import faced
 
 SPACE = """\
 study: s
@@ -31,17 +24,10 @@ objectives: {throughput_ips: max, output_error: min}
 search: {sampler: random, trials: 14, race: off}
 measure: {warmup_s: 0.02, window_s: 0.02, windows_min: 3, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
 """
-OPSETS = {"8.5": 17, "10.3": 20, "11": 22}
 # What a face computes, ONNX Runtime computes for it: that has no convolution of bf16, as 11 wants it in the file.
-ASKED = {face: ("fp32", "tf32", "fp16", *(["bf16"] if face != "11" else []), "int8", "fp8", "best") for face in OPSETS}
-
-
-@pytest.fixture(scope="module")
-def cudart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cuda")
-    if why_not := compiled(folder):
-        pytest.skip(why_not)
-    return folder
+ASKED = {
+    face: ("fp32", "tf32", "fp16", *(["bf16"] if face != "11" else []), "int8", "fp8", "best") for face in faced.OPSETS
+}
 
 
 @pytest.fixture(
@@ -52,30 +38,9 @@ def explored(
 ) -> tuple[str, StudyData]:
     """A study on a board that has that TensorRT and two DLAs."""
     face, place = str(request.param), tmp_path_factory.mktemp("study")
-    _small(root / "examples" / "own_onnx" / "small.onnx", place / "small.onnx", OPSETS[face])
+    faced.network(root, place / "small.onnx", face)
     (place / "space.yaml").write_text(SPACE.replace("PRECISIONS", ", ".join(ASKED[face])))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(boards, "make_bundle", _with_face)
-        patched.setenv("FACE", face)
-        patched.setenv("LD_LIBRARY_PATH", str(cudart))
-        patched.setenv("XDG_CACHE_HOME", str(place / "own"))
-        ending = run(load(place / "space.yaml"), results=place / "results", cache=place / "cache", watcher=Watching())
-    return face, read(ending.folder)
-
-
-def _small(source: Path, path: Path, opset: int) -> None:
-    """The example's network in an opset that the parser reads; its nodes have names."""
-    model = onnx.version_converter.convert_version(onnx.load(source), opset)
-    for index, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{index}"
-    onnx.save(model, path)
-
-
-def _with_face(cache: Path, **how: Any) -> tuple[Path, str]:
-    """The agent's file, and in it a module `tensorrt`."""
-    path, sha256 = bundle.make_bundle(cache, **how)
-    made = cache / "with-face.pyz"
-    return made if made.exists() else packed(path, made), sha256
+    return face, read(faced.explore(place, face, cudart).folder)
 
 
 def endings(data: StudyData) -> dict[tuple[str, str], str]:
@@ -98,7 +63,7 @@ def test_every_precision_is_run_or_refused_with_its_reason(explored: tuple[str, 
     assert {precision for (precision, unit), how in told.items() if (unit, how) == ("gpu", "complete")} == possible, (
         told
     )
-    assert face != "11" or "chooses no precisions" in told["best", "gpu"]
+    assert face != "11" or "no flags of precision" in told["best", "gpu"]
     assert "fp8" in told["fp8", "gpu"]
 
 

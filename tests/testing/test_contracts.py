@@ -27,7 +27,7 @@ SMALL = {
 
 
 class TestWalkers(DatasetContract):
-    @pytest.fixture(params=["silhouette", "flow"])
+    @pytest.fixture(params=["silhouette", "flow", "stacked_flow"])
     def dataset(self, request: pytest.FixtureRequest) -> Any:
         options = SMALL if request.param == "silhouette" else {**SMALL, "frames": 25}
         return DATASETS.load("walkers")(modality=request.param, **options)
@@ -51,7 +51,8 @@ class TestModels(ModelContract):
 
     @pytest.fixture
     def sample_shape(self, name: str) -> tuple[int, ...]:
-        return (4, 64, 44) if name.startswith("gaitset") else (2, 25, 60, 60)
+        shapes = {"gaitset_tiny": (4, 64, 44), "gait2d_cnn_tiny": (50, 60, 60), "gait3d_cnn_tiny": (2, 25, 60, 60)}
+        return shapes[name]
 
 
 def test_a_contract_catches_what_it_is_for(tmp_path: Path, pytester: pytest.Pytester) -> None:

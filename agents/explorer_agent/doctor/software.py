@@ -27,6 +27,9 @@ def runtimes(look: Look) -> Iterator[Finding]:
         if facts["available"]:
             precisions = [precision for precision, why_not in facts["precisions"].items() if not why_not]
             yield finding("runtime", OK, f"{name} {facts['version'].partition('-')[0]}: {', '.join(precisions)}")
+            if facts.get("simulated_only"):
+                advice = "on a real board of this kind a network can run in onnxruntime, on the processor"
+                yield finding("runtime", NOTE, f"simulated only: {facts['simulated_only']}", advice)
         else:
             why_not = facts["why_not"]
             yield finding("runtime", NOTE, why_not if why_not.startswith(name) else f"{name}: {why_not}")

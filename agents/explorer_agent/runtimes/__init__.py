@@ -17,7 +17,11 @@ from explorer_agent.runtimes.tensorrt import TensorRt
 
 
 class Engine(Protocol):
-    """A loaded engine."""
+    """A loaded engine.
+
+    It may also have ``facts() -> {"streams": [{"unit": str, "no_graph": why, or empty}, …]}``: how each step that was
+    asked for runs, as plain JSON; asked for when all of them are there.
+    """
 
     def step(self, inputs: Path | None) -> Callable[[], Any]:
         """The function that runs one batch and returns when its outputs are there; without `inputs` on seeded random
@@ -31,7 +35,11 @@ class Engine(Protocol):
 
 
 class Runtime(Protocol):
-    """What a runtime offers; a plug-in imports nothing of ours to be one."""
+    """What a runtime offers; a plug-in imports nothing of ours to be one.
+
+    It may also have ``bench()``, where its engines are measured (`explorer_agent.measuring.bench`), and ``verify(…)``,
+    by which another runner checks an engine (`explorer_agent.runtimes.tensorrt`).
+    """
 
     def available(self) -> str:
         """Why it cannot be used here; empty when it can."""

@@ -15,10 +15,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from explorer_agent.messages import FAILED, INFEASIBLE, AgentError, Deployment
+from explorer_agent.messages import FAILED, INFEASIBLE, UNSUPPORTED, AgentError, Deployment
 from explorer_agent.runtimes import onnxfile
 from explorer_agent.runtimes.library import why_not_importable
 from explorer_agent.runtimes.onnxruntime import OnnxRuntime
+from explorer_agent.runtimes.tensorrt import api
 from explorer_agent.virtual import layers as layer_room
 from explorer_agent.virtual import numerics, placement
 from explorer_agent.virtual.bench import VirtualBench, VirtualStep
@@ -59,6 +60,7 @@ class Virtual:
             "dla_cores": board.dla_cores,
             "parser_opset": board.opset,
             "strongly_typed_only": False,
+            "simulated_only": _in_earnest(board.tensorrt),
             "simulation": self._world.facts(),
         }
 
@@ -80,6 +82,14 @@ class Virtual:
         self._world.ask(json.dumps([digest, asdict(deployment)], sort_keys=True))
         self._world.course.spend(LOAD_S + len(network) / LOAD_BYTES_PER_S, {"cpu": 2.0})
         return VirtualEngine(self._world, found, network, deployment)
+
+    def verify(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Refuse it.
+
+        Raises:
+            AgentError: unsupported, always.
+        """
+        raise AgentError(UNSUPPORTED, "a virtual board has no trtexec")
 
     def _why_not(self, precision: str) -> str:
         rates = self._world.board.gpu_rates
@@ -124,6 +134,12 @@ def _fits(work: Sequence[Layer], free_mb: float, fault_mb: float) -> None:
     if needs_mb > min(free_mb, fault_mb):
         text = f"out of memory: the engine needs {needs_mb:.0f} MB, {min(free_mb, fault_mb):.0f} MB are free"
         raise AgentError(INFEASIBLE, text)
+
+
+def _in_earnest(release: str) -> str:
+    """Why a real board with this TensorRT could not be driven; empty where it could."""
+    version = tuple(int(number) for number in release.split(".")[:2])
+    return api.nameless(release) if version < api.FIRST else ""
 
 
 def _refuse(source: Path, deployment: Deployment, version: str) -> bool:

@@ -34,7 +34,8 @@ class Walkers:
     every view.
 
     Args:
-        modality: ``silhouette`` [frames, 64, 44] in 0…1, or ``flow`` [2, frames, 60, 60], ±1 for ±3 pixels a frame.
+        modality: ``silhouette`` [frames, 64, 44] in 0…1; ``flow`` [2, frames, 60, 60], ±1 for ±3 pixels a frame; or
+            ``stacked_flow`` [2 · frames, 60, 60], the same flow, x and y of each frame beside each other.
         seed: another seed, another crowd.
         subjects_train: identities to learn from.
         subjects_test: identities to be tested on.
@@ -63,7 +64,7 @@ class Walkers:
         frames_train: int = 16,
         noise: float = 1.0,
     ) -> None:
-        flows = modality == "flow"
+        flows = modality in ("flow", "stacked_flow")
         frames = frames if frames is not None else (25 if flows else 8)
         self.options = Options(
             modality=cast(Modality, modality),
@@ -78,7 +79,7 @@ class Walkers:
             noise=noise,
         )
         check(self.options, conditions=conditions)
-        self.sample_shape: tuple[int, ...] = (2, frames, flow.SIZE, flow.SIZE) if flows else (frames, 64, 44)
+        self.sample_shape = _sample_shape(self.options)
         self.classes = subjects_train
 
     @cached_property
@@ -119,7 +120,7 @@ class Walkers:
         """What `score` counts, subject by subject; flow embeddings are scaled to unit length first, as published for
         the flow networks.
         """
-        return protocol.tallies(unit(outputs) if self.options.modality == "flow" else outputs, self.walks)
+        return protocol.tallies(unit(outputs) if self.options.flows else outputs, self.walks)
 
     def score(self, outputs: Floats) -> dict[str, Metric]:
         """Rank-1 by the gait protocol."""
@@ -137,6 +138,7 @@ class Walkers:
             ("subjects_test", "frames") if split == TRAIN else ("subjects_train", "sequences_train", "frames_train")
         ):
             del said[foreign]
+        said["modality"] = "flow" if self.options.flows else said["modality"]  # stacked or not, the films are the same
         key = key_of({**said, "split": split, "drawn": frames, "generator": GENERATOR})
         films = cached(
             "walkers", key, lambda: {"films": np.stack([film(walk, split, frames, self.options) for walk in walks])}
@@ -154,8 +156,8 @@ class TrainingCrowd:
 
     def draw(self, indices: NDArray[np.integer[Any]], rng: np.random.Generator) -> Floats:
         """Inputs [len(indices), *sample_shape]: silhouettes of random moments in order; flow a little shifted."""
-        if self.options.modality == "flow":
-            return as_inputs(_shifted(self.stored[indices], rng), "flow")
+        if self.options.flows:
+            return as_inputs(_shifted(self.stored[indices], rng), self.options.modality)
         pool, frames = self.stored.shape[1], self.options.frames
         moments = np.sort(rng.random((len(indices), pool)).argsort(axis=1)[:, :frames], axis=1)
         return as_inputs(self.stored[np.asarray(indices)[:, None], moments], "silhouette")
@@ -167,9 +169,20 @@ def _shifted(flows: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     return np.stack([np.roll(one, move, axis=(-2, -1)) for one, move in zip(flows, moves, strict=True)])
 
 
+def _sample_shape(options: Options) -> tuple[int, ...]:
+    shapes: dict[Modality, tuple[int, ...]] = {
+        "silhouette": (options.frames, 64, 44),
+        "flow": (2, options.frames, flow.SIZE, flow.SIZE),
+        "stacked_flow": (2 * options.frames, flow.SIZE, flow.SIZE),
+    }
+    return shapes[options.modality]
+
+
 def as_inputs(stored: NDArray[Any], modality: str) -> Floats:
     """What is stored as small integers, as the network takes it."""
-    return np.asarray(stored.astype(np.float32) / np.float32(flow.LEVELS if modality == "flow" else 255))
+    if modality == "stacked_flow":
+        stored = np.swapaxes(stored, 1, 2).reshape(len(stored), -1, flow.SIZE, flow.SIZE)
+    return np.asarray(stored.astype(np.float32) / np.float32(255 if modality == "silhouette" else flow.LEVELS))
 
 
 def unit(outputs: Floats) -> Floats:

@@ -42,7 +42,7 @@ def film(walk: Walk, split: int, frames: int, options: Options) -> NDArray[Any]:
     start = by_camera.uniform(0, 2 * np.pi)
     view = walk.view + options.noise * by_camera.normal(0, 2.0)
     camera = {"tilt": options.noise * by_camera.normal(0, 0.012), "distance": DISTANCE * by_camera.uniform(0.85, 1.15)}
-    if options.modality == "flow":
+    if options.flows:
         phase = start + turn * np.arange(frames + 1, dtype=np.float64)
         seen = [project(capsules(walker, part, outfit=worn), view, **camera) for part in (phase[:-1], phase[1:])]
         return flow.draw(seen[0], follow(*seen), by_camera, noise=options.noise)

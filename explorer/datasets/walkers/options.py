@@ -10,8 +10,8 @@ from explorer.datasets.walkers.body import CONDITIONS, Condition
 from explorer.errors import BadInput, Problem
 from explorer.registry import nearest
 
-Modality = Literal["silhouette", "flow"]
-MODALITIES: tuple[Modality, ...] = ("silhouette", "flow")
+Modality = Literal["silhouette", "flow", "stacked_flow"]
+MODALITIES: tuple[Modality, ...] = ("silhouette", "flow", "stacked_flow")
 MOST_NOISE = 10
 
 
@@ -29,6 +29,11 @@ class Options:
     frames: int
     frames_train: int
     noise: float
+
+    @property
+    def flows(self) -> bool:
+        """Whether it is flow that is drawn, however it is handed out."""
+        return self.modality != "silhouette"
 
 
 def check(options: Options, *, conditions: Sequence[str]) -> None:

@@ -66,6 +66,7 @@ def test_every_board_measures_with_its_own_sensors(
     assert board.told["jetpack"]
     found = (runtime["version"], runtime["sm"], runtime["dla_cores"], runtime["parser_opset"])
     assert found == (version, sm, dlas, opset)
+    assert bool(runtime["simulated_only"]) is (name == "nano"), "its TensorRT is too old for a real one to be driven"
     target = Target.of_capabilities(board.told)
     assert (target.module, target.sm, target.dla_cores, target.parser_opset) == (name, sm, dlas, opset)
     assert board.told["meters"]["ina3221"]["policy"] == policy

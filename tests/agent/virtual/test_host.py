@@ -29,6 +29,9 @@ def test_a_device_like_any_other(virtual_bundle: Path, tmp_path: Path) -> None:
         assert not estimated
         assert not doubts
         assert {"latency_ms", "throughput_ips", "energy_mj", "power_w"} <= set(metrics)
+        assert device.can_verify
+        with pytest.raises(Infeasible, match="verify: a virtual board has no trtexec"):
+            device.verify(built, asked, PLAN)
         outputs = device.infer(built, asked, np.random.default_rng(0).random((5, 32, 32, 32), dtype=np.float32))
         assert np.shape(outputs) == (5, 32, 32, 32)
         with pytest.raises(Infeasible, match="a DLA computes in fp16 and int8, not in fp32"):

@@ -58,6 +58,20 @@ def test_flow_is_flow(flows: Walkers) -> None:
     assert flows.training().draw(np.array([0]), np.random.default_rng(0)).shape == (1, *flows.sample_shape)
 
 
+def test_stacked_flow_is_the_same_flow_with_x_and_y_of_a_frame_side_by_side(flows: Walkers) -> None:
+    stacked = Walkers(**{**SMALL, "frames": None, "subjects_test": 2, "conditions": ["bg"], "modality": "stacked_flow"})
+    inputs, plain = stacked.evaluation(), flows.evaluation()
+    assert inputs.shape == (len(stacked.walks), *stacked.sample_shape) == (len(plain), 50, 60, 60)
+    assert np.array_equal(inputs[:, 0::2], plain[:, 0])
+    assert np.array_equal(inputs[:, 1::2], plain[:, 1])
+    drawn = [crowd.training().draw(np.array([3]), np.random.default_rng(1)) for crowd in (stacked, flows)]
+    assert np.array_equal(drawn[0][0, 6], drawn[1][0, 0, 3])
+    assert stacked.fingerprint() != flows.fingerprint()
+    embeddings = np.eye(4, dtype=np.float32)[[walk.subject for walk in stacked.walks]]
+    lengths = np.linspace(1, 100, len(embeddings), dtype=np.float32)[:, None]
+    assert stacked.score(embeddings * lengths)["accuracy"].value == 1
+
+
 def test_the_same_seed_gives_the_same_pixels_anywhere(crowd: Walkers) -> None:
     digest = hashlib.sha256(crowd.evaluation().tobytes()).hexdigest()
     again = np.stack([film(walk, TEST, 4, Walkers(**SMALL).options) for walk in crowd.walks])

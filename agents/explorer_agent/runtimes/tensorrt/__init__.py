@@ -4,7 +4,7 @@ api      what the TensorRT at hand can do        source, calibration   the ONNX 
 probe    is there a device; in its own process   build, timing         network, flags, plan; kernels' times
 units    placements                              inspect, failures     what came out, or why nothing did
 cuda     libcudart by ctypes                     plans, run            the engine's file; running it
-trtexec  NVIDIA's own runner, as a cross-check
+trtexec, verify                          NVIDIA's own runner, as a cross-check
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 from explorer_agent import jetson
-from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
+from explorer_agent.messages import INFEASIBLE, AgentError, Deployment, Plan
 from explorer_agent.runtimes.library import why_not_importable
-from explorer_agent.runtimes.tensorrt import api, build, plans, probe, run, timing, units
+from explorer_agent.runtimes.tensorrt import api, build, plans, probe, run, timing, units, verify
 from explorer_agent.runtimes.tensorrt.cuda import Cuda
 
 STREAMS_MOST = 16  # a DLA core holds 16 loadables, and each stream has buffers of its own
@@ -74,15 +74,33 @@ class TensorRt:
     def load(self, engine: Path, deployment: Deployment) -> run.Engine:
         import tensorrt
 
+        found = self._plans(engine, deployment)
+        cuda = self._cuda()
+        cuda.use()
+        loaded = [run.Plan(tensorrt, found[unit.kind], unit) for unit in self._units(deployment)]
+        return run.Engine(cuda, loaded, deployment.streams)
+
+    def verify(self, engine: Path, deployment: Deployment, asked: Plan, *, file: Path, graph: bool) -> dict[str, Any]:
+        """What trtexec makes of an engine that was built here; see `verify.run`.
+
+        Raises:
+            AgentError: unsupported: trtexec is not here, or cannot run what runs on several units; failed: it did not
+                start, or the engine is none of this board's.
+        """
+        unit = verify.one_unit(deployment.placement, self._units(deployment))
+        plan, library = self._plans(engine, deployment)[unit.kind], str(self._facts()["version"])
+        return dict(verify.run(plan, unit, deployment, asked, file=file, library=library, graph=graph))
+
+    def _units(self, deployment: Deployment) -> list[units.Unit]:
+        return units.units(deployment.placement, self._facts()["dla_cores"])
+
+    def _plans(self, engine: Path, deployment: Deployment) -> dict[str, bytes]:
+        """The plans of an engine that was built here, one for each kind of unit."""
         found, _ = plans.read(engine, self._bound_to())
         lacking = [k for k in units.kinds(deployment.placement, self._facts()["dla_cores"]) if k not in found]
         if lacking:
             raise AgentError(INFEASIBLE, f"the engine holds no plan for {', '.join(lacking)}, only {', '.join(found)}")
-        cuda = self._cuda()
-        cuda.use()
-        wanted = units.units(deployment.placement, self._facts()["dla_cores"])
-        loaded = [run.Plan(tensorrt, found[unit.kind], unit) for unit in wanted]
-        return run.Engine(cuda, loaded, deployment.streams)
+        return found
 
     def _facts(self) -> dict[str, Any]:
         """Asked once."""

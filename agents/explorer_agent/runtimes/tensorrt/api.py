@@ -17,6 +17,7 @@ from typing import Any
 FLAGS = {"tf32": "TF32", "fp16": "FP16", "bf16": "BF16", "int8": "INT8", "fp8": "FP8"}
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8", "best")
 NO_INT8 = (53, 62)  # Nano and TX2: neither DP4A nor tensor cores
+FIRST = (8, 5)  # release that has inputs and outputs by name
 TENSOR_TF32_BF16 = 80  # from Ampere on
 FP8 = 89  # from Ada on
 
@@ -53,9 +54,12 @@ class Api:
 
     def why_not(self) -> str:
         """Why this TensorRT cannot be used; empty when it can."""
-        if self.names_tensors:
-            return ""
-        return f"TensorRT {self.version} knows no inputs and outputs by name; 8.5 (JetPack 5) is the oldest that serves"
+        return "" if self.names_tensors else nameless(self.version)
+
+
+def nameless(version: str) -> str:
+    """Why a TensorRT from before `FIRST` cannot be used."""
+    return f"TensorRT {version} knows no inputs and outputs by name; 8.5 (JetPack 5) is the oldest that serves"
 
 
 def precisions(api: Api, sm: int) -> dict[str, str]:

@@ -4,13 +4,16 @@
     copies are made and counted    (as it is)        --includeDataTransfers
     whoever waits sleeps           (as it is)        --noSpinWait
     CUDA graphs are launched       --useCudaGraph    (as it is)
-    precision                      --fp16 --int8 …   (the network's own types: there are no such switches any more)
+    one batch at a time            --exposeDMA       --exposeDMA: else the copies of one are made while another computes
+    a thread for each stream       --threads         --threads
 
-What is "as it is" has no switch that would say so; `conditions` tells it in words. Before 8.6 two switches had other
-names. A throughput is told in queries a second: batches, not samples.
+What is "as it is" has no switch that would say so; `conditions` tells it in words. Its inputs are random numbers. With
+a DLA it launches no CUDA graph, whatever it is told. Before 8.6 one switch had another name. A throughput is told in
+queries a second: batches, not samples.
 
-Sources: NVIDIA/TensorRT samples/common/sampleOptions.cpp before 8.6, of 8.6 and of 10; TensorRT 11.4.1 documentation,
-"Migrating trtexec Usage from TensorRT 10.x to 11.x".
+Sources: NVIDIA/TensorRT samples/common/sampleOptions.cpp before 8.6, of 8.6 and of 10, and sampleInference.cpp of 8.5
+to 11 (``mDepth(1 + inference.overlap)``); TensorRT 11.4.1 documentation, "Migrating trtexec Usage from TensorRT 10.x to
+11.x".
 """
 
 from __future__ import annotations
@@ -18,34 +21,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Tuple
+from typing import Any, Tuple
 
-from explorer_agent.messages import INFEASIBLE, AgentError, Deployment
 from explorer_agent.runtimes.tensorrt.units import DLA, Unit
 
 Version = Tuple[int, ...]
-RENAMED = (8, 6)  # --streams and --buildOnly until then
-STRONGLY_TYPED = (11,)
+RENAMED = (8, 6)  # --streams until then
+FLIPPED = (11,)  # defaults are the other way round
 WARM_UP_MS, SECONDS = 500, 5.0
-_SWITCHES = {
-    "fp32": ["--noTF32"],
-    "tf32": [],
-    "fp16": ["--noTF32", "--fp16"],
-    "bf16": ["--noTF32", "--bf16"],
-    "int8": ["--noTF32", "--int8", "--fp16"],
-    "fp8": ["--noTF32", "--fp8", "--fp16"],
-    "best": ["--best"],
-}
-_SINCE: Mapping[str, Version] = {"bf16": (10,), "fp8": (8, 6)}
-_FIGURES = re.compile(r"\[I\] (Latency|GPU Compute Time|Enqueue Time): .*?median = ([\d.]+) ms")
-_THROUGHPUT = re.compile(r"Throughput: ([\d.]+) qps")
+_FIGURES = re.compile(r"\[I\] (Latency|GPU Compute Time|Enqueue Time): .*?median = ([\d.]+(?:e-?\d+)?) ms")
+_THROUGHPUT = re.compile(r"Throughput: ([\d.]+(?:e\+?\d+)?) qps")
+_BANNER = re.compile(r"\[TensorRT v(\d{4,7})\]")
+_ERROR = re.compile(r"\[E\] (.+)")
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Under which an engine is run; those of `run`, unless told otherwise."""
 
-    graph: bool = True  # False where ours could not be captured
+    graph: bool = True  # False where ours could not be captured, and on a DLA
     streams: int = 1
     seconds: float = SECONDS
     warm_up_ms: int = WARM_UP_MS
@@ -57,15 +51,29 @@ def version_of(text: str) -> Version:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
+def version_in(output: str) -> Version:
+    """(8, 5, 3), (10, 3, 0) for what its first line calls v8503, v100300; empty where it says nothing of the kind."""
+    found = _BANNER.search(output)
+    if not found:
+        return ()
+    number = int(found.group(1))
+    major = 10_000 if number >= 100_000 else 1000
+    return (number // major, number % major // 100, number % 100)
+
+
 def conditions(version: Version, asked: Conditions) -> dict[str, str]:
     """Each condition, and the switch that brings it about; "as it is" where that is trtexec's own default."""
     default = "as it is"
-    flipped = version >= STRONGLY_TYPED
+    flipped = version >= FLIPPED
     graph = {(True, True): default, (True, False): "--noCudaGraph", (False, True): "--useCudaGraph"}
+    several = {"a thread for each stream": "--threads"} if asked.streams > 1 else {}
     return {
         "copies are made and counted": "--includeDataTransfers" if flipped else default,
         "whoever waits sleeps": "--noSpinWait" if flipped else default,
         "CUDA graphs" if asked.graph else "no CUDA graphs": graph.get((flipped, asked.graph), default),
+        "one batch at a time in a stream": "--exposeDMA",
+        **several,
+        "inputs are random numbers": default,
     }
 
 
@@ -86,69 +94,13 @@ def running(version: Version, unit: Unit, plan: Path, asked: Conditions, *, tool
     return [*command, "--percentile=99"]
 
 
-def building(
-    version: Version,
-    deployment: Deployment,
-    unit: Unit,
-    model: Path,
-    *,
-    out: Path,
-    tool: str,
-    workspace_mb: int = 0,
-    calibration: Path | None = None,
-    strongly_typed: bool = False,
-) -> list[str]:
-    """The command that builds the plan `out` from an ONNX file, as `build` builds it, and runs nothing.
-
-    Args:
-        version: of TensorRT, as in (10, 3, 0).
-        deployment: its precision counts; its batch is written into `model` already.
-        unit: the GPU, or the core of a DLA.
-        model: the ONNX file.
-        out: where the plan goes.
-        tool: trtexec's own path.
-        workspace_mb: memory for the builder; 0: as it likes.
-        calibration: a calibration cache, for int8 without QuantizeLinear.
-        strongly_typed: the network's own types are its precisions, where that can be chosen.
-
-    Raises:
-        AgentError: infeasible: this trtexec has no switch for it.
-    """
-    command = [tool, f"--onnx={model}", f"--saveEngine={out}", *_on(unit)]
-    command += _precision(version, deployment.precision, strongly_typed=strongly_typed)
-    if calibration:
-        if version >= STRONGLY_TYPED:
-            raise AgentError(
-                INFEASIBLE, f"trtexec {_dotted(version)} takes no calibration: int8 must be in the network"
-            )
-        command.append(f"--calib={calibration}")
-    if workspace_mb:
-        command.append(f"--memPoolSize=workspace:{workspace_mb}")
-    return [*command, "--profilingVerbosity=detailed", "--skipInference" if version >= RENAMED else "--buildOnly"]
-
-
 def _on(unit: Unit) -> list[str]:
     """A plan for a DLA wants its core to be named when it is run too."""
     return [f"--useDLACore={unit.core}", "--allowGPUFallback"] if unit.kind == DLA else []
 
 
-def _precision(version: Version, precision: str, *, strongly_typed: bool) -> list[str]:
-    if version >= STRONGLY_TYPED:
-        if precision == "best":
-            raise AgentError(
-                INFEASIBLE, f"trtexec {_dotted(version)} chooses no precisions: it takes the network's own"
-            )
-        return [] if precision == "tf32" else ["--noTF32"]
-    if strongly_typed:
-        if version < (10,):
-            raise AgentError(INFEASIBLE, f"trtexec {_dotted(version)} builds no strongly typed networks")
-        return ["--stronglyTyped", *([] if precision == "tf32" else ["--noTF32"])]
-    if version < _SINCE.get(precision, ()):
-        raise AgentError(INFEASIBLE, f"trtexec {_dotted(version)} knows no {precision}")
-    return list(_SWITCHES[precision])
-
-
-def _dotted(version: Version) -> str:
+def dotted(version: Version) -> str:
+    """A version as people write it: 8.5.3."""
     return ".".join(map(str, version))
 
 
@@ -163,3 +115,9 @@ def told(output: str, batch: int) -> dict[str, Any]:
     names = {"Latency": "latency_ms", "GPU Compute Time": "compute_ms", "Enqueue Time": "enqueue_ms"}
     found.update((names[name], float(median)) for name, median in _FIGURES.findall(output))
     return found
+
+
+def complaint(output: str) -> str:
+    """The first of its errors; empty when it names none."""
+    found = _ERROR.search(output)
+    return found.group(1).strip()[:1000] if found else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,13 +15,15 @@ import onnx
 import pytest
 
 from explorer_agent.runtimes import arrays
+from explorer_agent.runtimes.tensorrt import verify
 from explorer_agent.wire import Message
 
 from ...networks import convolutional, quantised, samples
-from ...talk import Talk
+from ...talk import Talk, family, gone
 from . import faces
 from .faces.compiled import compiled
 from .faces.packed import packed
+from .faces.trtexec import installed
 
 onnxruntime = pytest.importorskip("onnxruntime")
 QUICK = {"warmup_s": 0.02, "window_s": 0.02, "budget_s": 0.2, "windows_min": 3, "relative_interval": 0.5, "idle_s": 0.0}
@@ -179,3 +182,97 @@ def test_a_board_without_a_libcudart_says_where_it_looked(board: Board, tmp_path
     found = said(board("8.5", LD_LIBRARY_PATH=str(tmp_path)))
     assert not found["available"]
     assert "libcudart" in found["why_not"] or "CUDA error" in found["why_not"], found["why_not"]
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder at the $PATH of the board that `verified` asks."""
+    return tmp_path_factory.mktemp("tools")
+
+
+@pytest.fixture
+def verified(board: Board, tools: Path, tmp_path: Path) -> Callable[..., tuple[Talk, int]]:
+    """Asks a board to verify an engine; its trtexec behaves as told."""
+
+    def ask(face: str = "10.3", timeout_s: float = 60.0, no_graph: str = "", **told: Any) -> tuple[Talk, int]:
+        installed(tools, face, **told)
+        talk = board(face, PATH=f"{tools}:{os.environ['PATH']}")
+        engine = built(talk, convolutional(tmp_path / "net"))["engine"]
+        words = {"engine": engine, "deployment": deployment(), "plan": QUICK, "no_graph": no_graph}
+        return talk, talk.say("verify", **words, timeout_s=timeout_s)
+
+    return ask
+
+
+def left(talk: Talk) -> list[str]:
+    return [path.name for path in talk.home.rglob("new-*")]
+
+
+def test_trtexec_runs_the_engine_that_was_built(verified: Callable[..., tuple[Talk, int]]) -> None:
+    talk, number = verified()
+    assert "verify" in talk.notes[0]["capabilities"]["requests"]
+    told, body = talk.answer(number)
+    assert (told["type"], told["passed"], body) == ("verify", True, b""), told
+    assert told["throughput_ips"] > 0
+    assert told["tool_version"] == "10.3.0"
+    assert told["conditions"]["CUDA graphs"] == "--useCudaGraph"
+    assert isinstance(told["flags"], list)
+    assert "cooldown" in told, "the board was made ready as for a measurement"
+    assert "&&&& PASSED TensorRT.trtexec" in told["log_tail"]
+    assert not left(talk), "nor is the plan left behind"
+
+
+def test_what_ours_could_not_trtexec_is_not_asked_for(verified: Callable[..., tuple[Talk, int]]) -> None:
+    talk, number = verified(latency_ms=1.0, no_graph="capture was spoilt")
+    told, _ = talk.answer(number)
+    assert "--useCudaGraph" not in told["command"]
+    assert told["latency_ms"] == 1.0
+
+
+def test_a_plan_that_trtexec_refuses_is_an_answer(verified: Callable[..., tuple[Talk, int]]) -> None:
+    talk, number = verified(does="refuse")
+    told, _ = talk.answer(number)
+    assert (told["type"], told["passed"], told["exit"]) == ("verify", False, 1)
+    assert "stdVersionRead" in told["why"]
+
+
+@pytest.mark.parametrize("end", ["cancel", pytest.param("time", marks=pytest.mark.slow)])
+def test_one_that_hangs_is_ended_with_all_it_started(end: str, verified: Callable[..., tuple[Talk, int]]) -> None:
+    talk, number = verified(does="hang", timeout_s=8.0 if end == "time" else 60.0)
+    while not (hanging := [pid for pid in family(talk.process.pid) if "loadEngine" in command_of(pid)]):
+        heard, _ = talk.hear()  # the job's heartbeat
+        assert heard.get("id") != number, heard
+    if end == "cancel":
+        talk.say("cancel", job=number)
+    told, _ = talk.answer(number)
+    assert (told["type"], told["kind"]) == ("error", "failed"), told
+    assert ("longer than the 8 s" if end == "time" else "cancelled by the host") in told["text"]
+    assert "&&&& RUNNING TensorRT.trtexec" in told["trace"]
+    assert gone(hanging)
+    assert not left(talk)
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    except OSError:
+        return ""
+
+
+def test_without_a_trtexec_it_is_refused_in_words(board: Board, tmp_path: Path) -> None:
+    if shutil.which("trtexec") or verify.USUAL.exists():
+        pytest.skip("this machine has one")
+    talk = board("8.5")
+    engine = built(talk, convolutional(tmp_path / "net"))["engine"]
+    told, _ = talk.ask("verify", engine=engine, deployment=deployment(), plan=QUICK)
+    assert (told["type"], told["kind"]) == ("error", "unsupported")
+    assert "no trtexec at $PATH" in told["text"]
+
+
+def test_a_measurement_says_how_its_engine_ran(board: Board, tmp_path: Path) -> None:
+    """So that a verification can be done under the same conditions."""
+    talk = board("8.5")
+    made = built(talk, convolutional(tmp_path / "net"))
+    measured, _ = talk.ask("measure", engine=made["engine"], deployment=deployment(), plan=QUICK)
+    (entrant,) = measured["entrants"]
+    assert entrant["runs"]["streams"] == [{"unit": "gpu", "no_graph": ""}]

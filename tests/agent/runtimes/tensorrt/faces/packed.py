@@ -11,7 +11,8 @@ MODULE = """
 import os, sys
 import faces
 from faces.compiled import CompiledCudart
-sys.modules[__name__] = faces.face(os.environ["FACE"], faces.World(cuda=CompiledCudart()))
+world = faces.World(cuda=CompiledCudart(), dla_cores=int(os.environ.get("FACE_DLA_CORES", "2")))
+sys.modules[__name__] = faces.face(os.environ["FACE"], world)
 """
 
 

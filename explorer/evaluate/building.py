@@ -1,0 +1,56 @@
+"""An engine for a candidate: what is known to be impossible is not begun, and a refusal is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from explorer.device import Built
+from explorer.errors import BadInput, Infeasible, JobFailed, on_board
+from explorer.evaluate.bench import Bench, Clock
+from explorer.oracle import Foresight
+from explorer.pipeline import Done
+from explorer.result import StageTime
+
+
+def build(network: Done, deployment: Mapping[str, Any], bench: Bench, clock: Clock | None = None) -> Built:
+    """The engine of a network on the bench's board, compiled for it or found compiled.
+
+    Raises:
+        Infeasible, JobFailed, DeviceLost: as for `evaluate`.
+    """
+    source = bench.pipeline.artifacts.path(network.sha256)
+    with _foreseen(source, network.sha256, deployment, bench):
+        built = bench.builder(bench.device, source, network.sha256, deployment)
+    if clock is not None:
+        clock.times["build"] = StageTime(built.seconds, built.cached)
+    return built
+
+
+@contextmanager
+def _foreseen(source: Path, sha256: str, deployment: Mapping[str, Any], bench: Bench) -> Iterator[None]:
+    """Around a build: what is known to be impossible is not begun, and what the board refuses is known from now on."""
+    if bench.foresight is None:
+        yield
+        return
+    try:
+        why = bench.foresight.of(source, sha256, deployment)
+    except BadInput as error:  # the candidate's file, not the board, is at fault
+        raise JobFailed(str(error)) from error
+    if why:
+        raise Infeasible(on_board(bench.device.name, why))
+    try:
+        yield
+    except Infeasible as refusal:
+        _learn(bench, bench.foresight, sha256, deployment, refusal)
+        raise
+
+
+def _learn(bench: Bench, foresight: Foresight, sha256: str, deployment: Mapping[str, Any], refusal: Infeasible) -> None:
+    """Keep a refusal; where it cannot be kept, that is said, and it will be found out again."""
+    try:
+        foresight.learn(sha256, deployment, str(refusal).removeprefix(on_board(bench.device.name, "")))
+    except BadInput as error:
+        bench.note(str(error))
