@@ -10,7 +10,7 @@ A candidate under way counts as seen with what is expected of it (the believer o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,14 +19,18 @@ from scipy.special import ndtr
 
 from explorer.search.feasibility import chances
 from explorer.search.improvement import expected_improvement, undominated
-from explorer.search.surrogate import Belief, Shape, Surrogate
+from explorer.search.kernel import Shape
+from explorer.search.surrogate import Belief, Learned, Surrogate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 GROWTH = 1.1  # scales are learned again when so many times as much has been seen
-_BEYOND = 0.05  # of the range that was seen, the reference lies below the worst
+_BEYOND = 0.05  # of the range, the reference lies below the worst
+_LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned with
+_AGAIN = 512  # candidates that are looked at again
+_MANY, _LOOKS = 8, 1600  # drawn scales; at most so many times results
 _LOOKED_AT = 512  # candidates, for a first one far from others
 
 
@@ -51,17 +55,24 @@ class Seen:
 class Proposer:
     """Proposals follow from what was seen alone, in the order in which it was: whoever comes back goes on the same."""
 
-    def __init__(self, levels: Ints, shapes: Sequence[Shape], *, objectives: int) -> None:
+    def __init__(
+        self, levels: Ints, shapes: Sequence[Shape], *, objectives: int, limits: Mapping[int, float] | None = None
+    ) -> None:
         """
         Args:
             levels: of all candidates on all axes ``[candidates, axes]``.
             shapes: for each quantity what it may depend on.
             objectives: how many of the quantities are; the rest are constraints.
+            limits: objective → the gain from which on a candidate is of any use.
         """
         self._levels, self._objectives = levels, objectives
+        self._limits = np.full(objectives, -np.inf)
+        for objective, limit in (limits or {}).items():
+            self._limits[objective] = limit
         self._places = levels / np.maximum(1, levels.max(axis=0))
         self._surrogates = [Surrogate(shape) for shape in shapes]
-        self._scales: tuple[int, list[Floats]] = (0, [])
+        self._scales: tuple[int, list[Learned]] = (-1, [])
+        self._corner = np.zeros(objectives)
 
     def first(self, taken: Ints, free: Bools, rng: np.random.Generator) -> int:
         """A candidate far from all that are taken, while too little is known for more."""
@@ -74,52 +85,102 @@ class Proposer:
 
     def propose(self, seen: Seen, free: Bools) -> int:
         """The row of the best untried candidate."""
-        return int(np.argmax(np.where(free, self.scores(seen), -np.inf)))
+        return int(np.argmax(np.where(free, self.scores(seen, free), -np.inf)))
 
-    def scores(self, seen: Seen) -> Floats:
-        """Expected improvement of every candidate, times the chance that it is possible and keeps the constraints."""
-        beliefs = self._beliefs(seen)
+    def scores(self, seen: Seen, free: Bools | None = None) -> Floats:
+        """Expected improvement of every candidate, times the chance that it is possible and keeps the constraints.
+
+        A first look takes the most likely scales; the most promising ones are looked at again, with the scales in doubt.
+        """
+        told = self._told(seen)
+        chance = chances(self._levels, seen.rows, seen.refused)
+        everyone = np.arange(len(self._levels))
+        beliefs = [one.belief for one in told]
+        found = self._judged(seen, everyone, beliefs, chance)
+        looks = _LOOKS // max(1, len(seen.rows)) // 2 * 2
+        if looks < 2:
+            return found
+        ranked = np.argsort(-(found if free is None else np.where(free, found, -np.inf)), kind="stable")[:_AGAIN]
+        some = np.concatenate([ranked, seen.rows, seen.pending])
+        again = [one.again(some, min(looks, _MANY)) for one in told]
+        better = self._judged(seen, some, again, chance[some])[: len(ranked)]
+        second = np.zeros(len(found))
+        second[ranked] = better
+        return second
+
+    def _judged(self, seen: Seen, some: Ints, beliefs: Sequence[Belief], chance: Floats) -> Floats:
+        """Scores of some candidates, among them all that were seen and are pending: everyone, or these last of all."""
         mean = np.stack([belief.mean for belief in beliefs[: self._objectives]], axis=1)
         sd = np.stack([belief.sd for belief in beliefs[: self._objectives]], axis=1)
-        found = chances(self._levels, seen.rows, seen.refused)
+        chance = chance.copy()
         for belief in beliefs[self._objectives :]:
-            found *= ndtr(-belief.mean / belief.sd)
-        known = np.concatenate([self._useful(seen), seen.pending])
+            chance *= ndtr(-belief.mean / belief.sd)
+        place = np.zeros(len(self._levels), dtype=np.intp)
+        place[some] = np.arange(len(some))
+        known = place[np.concatenate([self._useful(seen), seen.pending])]
         if not len(known):
-            return found
-        worst, best = mean[known].min(axis=0), mean[known].max(axis=0)
-        boxes = undominated(mean[known], worst - _BEYOND * np.maximum(best - worst, 1e-9))
-        return found * expected_improvement(mean, sd, boxes)
+            return chance * ndtr((mean - self._limits) / sd).prod(axis=1)
+        if len(some) == len(self._levels):
+            self._corner = self._reference(mean, chance)
+        return chance * expected_improvement(mean, sd, undominated(mean[known], self._corner))
+
+    def _reference(self, mean: Floats, chance: Floats) -> Floats:
+        """The limits; where there is none the worst that is expected of any candidate that is of use."""
+        useful = (chance > _LIKELY) & (mean > self._limits).all(axis=1)
+        expected = mean[useful] if useful.any() else mean
+        worst, best = expected.min(axis=0), expected.max(axis=0)
+        return np.where(np.isfinite(self._limits), self._limits, worst - _BEYOND * np.maximum(best - worst, 1e-9))
 
     def _useful(self, seen: Seen) -> Ints:
         """Rows that may be on the front: measured, and with every constraint kept."""
         gains, broken = seen.values[:, : self._objectives], seen.values[:, self._objectives :]
-        return seen.rows[np.isfinite(gains).all(axis=1) & (broken <= 0).all(axis=1)]
+        return seen.rows[(np.isfinite(gains) & (gains >= self._limits)).all(axis=1) & (broken <= 0).all(axis=1)]
 
-    def _beliefs(self, seen: Seen) -> list[Belief]:
-        return [
-            _believed(surrogate, seen, values, scales)
-            for surrogate, values, scales in zip(self._surrogates, seen.values.T, self._learned(seen), strict=True)
-        ]
+    def _told(self, seen: Seen) -> list[_Told]:
+        values = self._gentle(seen).T
+        learned = self._learned(seen)
+        return [_Told.of(s, seen, v, one) for s, v, one in zip(self._surrogates, values, learned, strict=True)]
 
-    def _learned(self, seen: Seen) -> list[Floats]:
+    def _gentle(self, seen: Seen) -> Floats:
+        """The values, those below a limit by the logarithm of how far: how bad the useless are matters little."""
+        told = seen.values.copy()
+        for j in np.flatnonzero(np.isfinite(self._limits)):
+            gains, limit = told[:, j], self._limits[j]
+            spread = max(float(np.nanmax(gains, initial=limit)) - limit, 1e-9)
+            below = gains < limit
+            gains[below] = limit - spread * np.log1p((limit - gains[below]) / spread)
+        return told
+
+    def _learned(self, seen: Seen) -> list[Learned]:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
         many = _milestone(len(seen.rows))
         if self._scales[0] != many:
-            early = [_measured(seen.rows[:many], values[:many]) for values in seen.values.T]
-            fits = [surrogate.scales(*given) for surrogate, given in zip(self._surrogates, early, strict=True)]
-            self._scales = many, fits
+            early = [_measured(seen.rows[:many], values[:many]) for values in self._gentle(seen).T]
+            self._scales = many, [one.learn(*given) for one, given in zip(self._surrogates, early, strict=True)]
         return self._scales[1]
 
 
-def _believed(surrogate: Surrogate, seen: Seen, values: Floats, scales: Floats) -> Belief:
-    """With what is under way taken for what is expected of it."""
-    rows, told = _measured(seen.rows, values)
-    belief = surrogate.believe(rows, told, scales)
-    if not len(seen.pending):
-        return belief
-    expected = np.concatenate([told, belief.mean[seen.pending]])
-    return surrogate.believe(np.concatenate([rows, seen.pending]), expected, scales)
+@dataclass(frozen=True)
+class _Told:
+    """One quantity's surrogate and what it was told, with what is under way taken for what is expected of it."""
+
+    surrogate: Surrogate
+    rows: Ints
+    values: Floats
+    learned: Learned
+    belief: Belief
+
+    @classmethod
+    def of(cls, surrogate: Surrogate, seen: Seen, values: Floats, learned: Learned) -> _Told:
+        rows, told = _measured(seen.rows, values)
+        belief = surrogate.believe(rows, told, learned)
+        if not len(seen.pending):
+            return cls(surrogate, rows, told, learned, belief)
+        rows, told = np.concatenate([rows, seen.pending]), np.concatenate([told, belief.mean[seen.pending]])
+        return cls(surrogate, rows, told, learned, surrogate.believe(rows, told, learned))
+
+    def again(self, some: Ints, many: int) -> Belief:
+        return self.surrogate.believe_of(some, self.rows, self.values, self.learned, many)
 
 
 def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:

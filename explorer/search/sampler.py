@@ -27,7 +27,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from explorer.search.proposer import Proposer, Seen
-from explorer.search.surrogate import Axis, Shape
+from explorer.search.kernel import Axis, Shape
 
 Params = Mapping[str, Any]
 Distributions = Mapping[str, BaseDistribution]
@@ -49,12 +49,15 @@ class Known:
         candidates: those that there are, as Optuna's parameters; None: every combination.
         depends_on: objective, by its place, or constraint, by its name → the only axes that it depends on.
         shared: objective, or constraint → axes of a stage that candidates share, and its luck with it.
+        limits: constraint on an objective itself, by its name → the objective's place, and the value at which the
+            constraint is just kept.
     """
 
     distributions: Distributions
     candidates: Sequence[Params] | None = None
     depends_on: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
     shared: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
+    limits: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
 class FrontSampler(BaseSampler):
@@ -110,7 +113,7 @@ class _Table:
         """The parameters to try next; where nothing is untried, those of any candidate."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         measured = [other for other in trials if _is_measured(other)]
-        constraints = sorted({name for other in measured for name in other.constraints})
+        constraints = sorted({name for other in measured for name in other.constraints if name not in self.known.limits})
         quantities: list[Quantity] = [*range(len(study.directions)), *constraints]
         seen, taken = self._seen(study, trials, quantities)
         rng = np.random.default_rng((seed, len(trials)))
@@ -119,17 +122,21 @@ class _Table:
         if not free.any():
             row = int(rng.integers(len(free)))
         elif len(seen.rows) < STARTUP:
-            row = self._at_work(quantities).first(taken, free, rng)
+            row = self._at_work(study, quantities).first(taken, free, rng)
         else:
-            row = self._at_work(quantities).propose(seen, free)
+            row = self._at_work(study, quantities).propose(seen, free)
         return {name: self.candidates[row][name] for name in self._names}
 
-    def _at_work(self, quantities: Sequence[Quantity]) -> Proposer:
+    def _at_work(self, study: Study, quantities: Sequence[Quantity]) -> Proposer:
         if self._quantities != quantities:  # a constraint that was never told of before
             self._quantities = list(quantities)
             objectives = sum(isinstance(one, int) for one in quantities)
             shapes = [self._shape(one) for one in quantities]
-            self._proposer = Proposer(self._levels, shapes, objectives=objectives)
+            signs = _signs(study)
+            limits: dict[int, float] = {}
+            for objective, value in self.known.limits.values():
+                limits[objective] = max(limits.get(objective, -math.inf), float(signs[objective] * value))
+            self._proposer = Proposer(self._levels, shapes, objectives=objectives, limits=limits)
         assert self._proposer is not None
         return self._proposer
 
@@ -146,7 +153,7 @@ class _Table:
         return Axis(len(self._values[name]), ordinal)
 
     def _seen(self, study: Study, trials: Sequence[FrozenTrial], quantities: Sequence[Quantity]) -> tuple[Seen, Ints]:
-        signs = np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions])
+        signs = _signs(study)
         rows: dict[str, list[int]] = {"done": [], "refused": [], "pending": [], "taken": []}
         values: list[NDArray[np.float64]] = []
         for trial in trials:
@@ -175,6 +182,10 @@ class _Table:
         if size > MOST:
             raise ValueError(f"a space of {size} candidates; at most {MOST} are looked at one by one")
         return [dict(zip(names, values, strict=True)) for values in itertools.product(*self._values.values())]
+
+
+def _signs(study: Study) -> NDArray[np.float64]:
+    return np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions])
 
 
 def _values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:

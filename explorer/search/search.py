@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -81,7 +81,16 @@ class Search:
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
             depends_on=dict.fromkeys(scores, OF_THE_OUTPUTS),
             shared=dict.fromkeys(scores, TRAINING_AXES),
+            limits=dict(self._limits()),
         )
+
+    def _limits(self) -> Iterator[tuple[str, tuple[int, float]]]:
+        """Constraints that say from which value on an objective is of use."""
+        asked = {(o.metric, ">=" if o.direction == "max" else "<="): i for i, o in enumerate(self._objectives)}
+        for constraint in self._constraints:
+            place = asked.get((constraint.metric, constraint.op))
+            if place is not None:
+                yield str(constraint), (place, scaled(constraint.metric, constraint.bound))
 
     @property
     def left(self) -> int:

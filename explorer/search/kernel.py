@@ -1,0 +1,209 @@
+"""How alike two candidates of a finite space are taken to be: a kernel on the levels of its axes.
+
+    k(x, x') = Σ over axes of w · k(x, x')        each axis has an effect of its own,
+             + w · Π over axes of k(x, x')        and they interact,
+             + w · [same group]                   candidates that share a stage share its luck,
+             + w · f(x) · f(x')                   and what something else foretells may be right, up to a factor
+
+On an ordinal axis k is a Matérn kernel (5/2) of the levels' distance, on a categorical one the same for any two names.
+Levels need not be evenly apart: their places are warped by a power (Snoek, Swersky, Zemel, Adams, "Input Warping for
+Bayesian Optimization of Non-Stationary Functions", ICML 2014). Levels are few, so each axis is a small table, and a
+kernel matrix is looked up in it. Additive kernels: Duvenaud, Nickisch, Rasmussen, NIPS 2011.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+# Of a quantity that was brought to mean 0 and variance 1: medians, and standard deviations of the logarithm.
+_MAIN, _TOGETHER, _SHARED, _FORETOLD = (0.3, 1.0), (0.3, 1.0), (0.05, 1.0), (0.3, 1.5)
+_LENGTH, _UNLIKE = (0.7, 0.7), (1.0, 0.7)  # of an ordinal axis from end to end; distance of two names
+_POWER = (1.0, 0.5)
+_TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How many levels an axis has, and whether they have an order."""
+
+    levels: int
+    ordinal: bool
+
+    @property
+    def warped(self) -> bool:
+        """Whether it matters how far apart its levels are."""
+        return self.ordinal and self.levels > 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All there is to know of a space.
+
+    Attributes:
+        axes: those that the quantity may depend on.
+        levels: ``[candidates, axes]``.
+        groups: ``[candidates]``, equal for candidates that share a stage; None where nothing is shared.
+        foretold: ``[candidates, sources]``, what something else says of the quantity, each of mean 0 and variance 1.
+    """
+
+    axes: Sequence[Axis]
+    levels: Ints
+    groups: Ints | None = None
+    foretold: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Weights and lengths, as they stand in one vector of logarithms."""
+
+    main: Floats
+    length: Floats
+    power: Floats
+    together: float
+    shared: float
+    foretold: Floats
+
+
+class Kernel:
+    """Matrices of likeness among the candidates of a space, for any scales."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
+        self._sources = 0 if shape.foretold is None else shape.foretold.shape[1]
+
+    @cached_property
+    def priors(self) -> Floats:
+        """Mean and standard deviation of the logarithm of each scale ``[scales, 2]``."""
+        many = max(1, len(self._shape.axes))
+        lengths = [_LENGTH if axis.ordinal else _UNLIKE for axis in self._shape.axes]
+        told = [(_MAIN[0] / many, _MAIN[1])] * len(self._shape.axes) + lengths + [_POWER] * len(self._warped)
+        told += [_TOGETHER, _SHARED] + [_FORETOLD] * self._sources
+        return np.array([(math.log(median), sd) for median, sd in told])
+
+    def scales(self, logs: Floats) -> Scales:
+        """What a vector of logarithms ``[scales]`` stands for."""
+        many, warped = len(self._shape.axes), len(self._warped)
+        values = np.exp(logs)
+        power = np.ones(many)
+        power[self._warped] = values[2 * many : 2 * many + warped]
+        rest = values[2 * many + warped :]
+        shared = float(rest[1]) if self._shape.groups is not None else 0.0
+        return Scales(values[:many], values[many : 2 * many], power, float(rest[0]), shared, rest[2:])
+
+    def prior_variance(self, logs: Floats, rows: Ints | slice) -> Floats:
+        """Of the candidates, before anything is seen."""
+        s = self.scales(logs)
+        constant = s.main.sum() + s.together + s.shared
+        if self._shape.foretold is None:
+            return np.full(len(self._shape.levels[rows]), constant)
+        return np.asarray(constant + (self._shape.foretold[rows] ** 2) @ s.foretold)
+
+    def between(self, logs: Floats, rows: Ints, others: Ints) -> Floats:
+        """``[rows, others]``; axes are looked up half by half, for a space has few combinations of half its axes."""
+        s = self.scales(logs)
+        tables = [_matern(d / ell) for d, ell in zip(self._distances(s.power), s.length, strict=True)]
+        half = (len(tables) + 1) // 2
+        found, product = self._part(tables[:half], s.main[:half], range(half), rows, others)
+        if len(tables) > half:
+            added, factor = self._part(tables[half:], s.main[half:], range(half, len(tables)), rows, others)
+            found += added
+            product *= factor
+        product *= s.together
+        found += product
+        if self._shape.groups is not None:
+            found += s.shared * (self._shape.groups[rows][:, None] == self._shape.groups[others])
+        if self._shape.foretold is not None:
+            found += (self._shape.foretold[rows] * s.foretold) @ self._shape.foretold[others].T
+        return found
+
+    def _part(
+        self, tables: Sequence[Floats], weights: Floats, axes: range, rows: Ints, others: Ints
+    ) -> tuple[Floats, Floats]:
+        """Sum and product over some axes, both ``[rows, others]``."""
+        levels = self._shape.levels[:, axes.start : axes.stop]
+        distinct, which = np.unique(levels[rows], axis=0, return_inverse=True)
+        added = np.zeros((len(distinct), len(others)))
+        product = np.ones((len(distinct), len(others)))
+        for j, (table, weight) in enumerate(zip(tables, weights, strict=True)):
+            one = table[distinct[:, j][:, None], levels[others, j]]
+            added += weight * one
+            product *= one
+        return added[which.ravel()], product[which.ravel()]
+
+    def _distances(self, power: Floats) -> list[Floats]:
+        """Of each axis between its levels ``[levels, levels]``; from end to end 1."""
+        return [_distance(axis, float(p)) for axis, p in zip(self._shape.axes, power, strict=True)]
+
+    def derived(self, logs: Floats, rows: Ints) -> tuple[Floats, Floats]:
+        """The matrix among some candidates ``[n, n]``, and how it changes with each logarithm ``[scales, n, n]``."""
+        found = np.empty((len(logs), len(rows), len(rows)))
+        for place, matrix in enumerate(self._changes(logs, rows)):
+            found[place] = matrix
+        many = len(self._shape.axes)
+        weights = [*range(many), *range(2 * many + len(self._warped), len(logs))]
+        return found[weights].sum(axis=0), found
+
+    def _changes(self, logs: Floats, rows: Ints) -> Iterator[Floats]:
+        """Of the matrix, by each logarithm in their order: a weight's is its own term."""
+        s = self.scales(logs)
+        own = self._shape.levels[rows]
+        places = [(own[:, j][:, None], own[:, j]) for j in range(len(s.main))]
+        distances = self._distances(s.power)
+        each = [_matern(d / ell)[at] for d, ell, at in zip(distances, s.length, places, strict=True)]
+        product = s.together * np.prod(each, axis=0) if each else np.full((len(rows), len(rows)), s.together)
+        yield from (w * k for w, k in zip(s.main, each, strict=True))
+        # A length or a power changes the axis' own term, and the product by the share of its factor.
+        around = [w + product / k for w, k in zip(s.main, each, strict=True)]
+        for d, ell, at, factor in zip(distances, s.length, places, around, strict=True):
+            yield factor * (-(d / ell) * _slope(d / ell))[at]
+        for j in self._warped:
+            steeper = _widening(self._shape.axes[j], float(s.power[j])) / s.length[j]
+            yield around[j] * (steeper * _slope(distances[j] / s.length[j]))[places[j]]
+        yield product
+        groups = self._shape.groups
+        same = np.zeros_like(product) if groups is None else (groups[rows][:, None] == groups[rows]) * s.shared
+        yield same
+        for source in range(self._sources):
+            assert self._shape.foretold is not None
+            said = self._shape.foretold[rows, source]
+            yield s.foretold[source] * np.outer(said, said)
+
+
+def _places(axis: Axis) -> Floats:
+    return np.maximum(np.arange(axis.levels) / max(1, axis.levels - 1), _TINY)
+
+
+def _distance(axis: Axis, power: float) -> Floats:
+    if not axis.ordinal:
+        return 1.0 - np.eye(axis.levels)
+    places = _places(axis) ** power
+    return np.asarray(np.abs(places[:, None] - places))
+
+
+def _widening(axis: Axis, power: float) -> Floats:
+    """Of the distances, by the logarithm of the power."""
+    at = _places(axis)
+    places, moves = at**power, power * np.log(at) * at**power
+    return np.asarray(np.sign(places[:, None] - places) * (moves[:, None] - moves))
+
+
+def _matern(distance: Floats) -> Floats:
+    """5/2, of distances in units of the length."""
+    r = math.sqrt(5) * distance
+    return np.asarray((1 + r + r * r / 3) * np.exp(-r))
+
+
+def _slope(distance: Floats) -> Floats:
+    """Of `_matern`, by the distance."""
+    r = math.sqrt(5) * distance
+    return np.asarray(-math.sqrt(5) / 3 * r * (1 + r) * np.exp(-r))
