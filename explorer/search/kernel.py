@@ -51,7 +51,7 @@ class Shape:
     Attributes:
         axes: those that the quantity may depend on.
         levels: ``[candidates, axes]``.
-        groups: ``[candidates]``, equal for candidates that share a stage; None where nothing is shared.
+        groups: ``[candidates, stages]``, equal in a column for candidates that share that stage.
         foretold: ``[candidates, sources]``, what something else says of the quantity, each of mean 0 and variance 1.
     """
 
@@ -69,7 +69,7 @@ class Scales:
     length: Floats
     power: Floats
     together: float
-    shared: float
+    shared: Floats
     foretold: Floats
 
 
@@ -79,7 +79,13 @@ class Kernel:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
+        self._stages = 0 if shape.groups is None else shape.groups.shape[1]
         self._sources = 0 if shape.foretold is None else shape.foretold.shape[1]
+
+    @property
+    def _groups(self) -> Ints:
+        """``[stages, candidates]``."""
+        return np.empty((0, 0), np.intp) if self._shape.groups is None else self._shape.groups.T
 
     @cached_property
     def priors(self) -> Floats:
@@ -87,7 +93,7 @@ class Kernel:
         many = max(1, len(self._shape.axes))
         lengths = [_LENGTH if axis.ordinal else _UNLIKE for axis in self._shape.axes]
         told = [(_MAIN[0] / many, _MAIN[1])] * len(self._shape.axes) + lengths + [_POWER] * len(self._warped)
-        told += [_TOGETHER, _SHARED] + [_FORETOLD] * self._sources
+        told += [_TOGETHER] + [_SHARED] * self._stages + [_FORETOLD] * self._sources
         return np.array([(math.log(median), sd) for median, sd in told])
 
     def scales(self, logs: Floats) -> Scales:
@@ -97,13 +103,13 @@ class Kernel:
         power = np.ones(many)
         power[self._warped] = values[2 * many : 2 * many + warped]
         rest = values[2 * many + warped :]
-        shared = float(rest[1]) if self._shape.groups is not None else 0.0
-        return Scales(values[:many], values[many : 2 * many], power, float(rest[0]), shared, rest[2:])
+        stages = 1 + self._stages
+        return Scales(values[:many], values[many : 2 * many], power, float(rest[0]), rest[1:stages], rest[stages:])
 
     def prior_variance(self, logs: Floats, rows: Ints | slice) -> Floats:
         """Of the candidates, before anything is seen."""
         s = self.scales(logs)
-        constant = s.main.sum() + s.together + s.shared
+        constant = s.main.sum() + s.together + s.shared.sum()
         if self._shape.foretold is None:
             return np.full(len(self._shape.levels[rows]), constant)
         return np.asarray(constant + (self._shape.foretold[rows] ** 2) @ s.foretold)
@@ -120,8 +126,8 @@ class Kernel:
             product *= factor
         product *= s.together
         found += product
-        if self._shape.groups is not None:
-            found += s.shared * (self._shape.groups[rows][:, None] == self._shape.groups[others])
+        for weight, groups in zip(s.shared, self._groups, strict=True):
+            found += weight * (groups[rows][:, None] == groups[others])
         if self._shape.foretold is not None:
             found += (self._shape.foretold[rows] * s.foretold) @ self._shape.foretold[others].T
         return found
@@ -170,9 +176,8 @@ class Kernel:
             steeper = _widening(self._shape.axes[j], float(s.power[j])) / s.length[j]
             yield around[j] * (steeper * _slope(distances[j] / s.length[j]))[places[j]]
         yield product
-        groups = self._shape.groups
-        same = np.zeros_like(product) if groups is None else (groups[rows][:, None] == groups[rows]) * s.shared
-        yield same
+        for weight, groups in zip(s.shared, self._groups, strict=True):
+            yield weight * (groups[rows][:, None] == groups[rows])
         for source in range(self._sources):
             assert self._shape.foretold is not None
             said = self._shape.foretold[rows, source]

@@ -48,7 +48,8 @@ class Known:
         distributions: its axes.
         candidates: those that there are, as Optuna's parameters; None: every combination.
         depends_on: objective, by its place, or constraint, by its name → the only axes that it depends on.
-        shared: objective, or constraint → axes of a stage that candidates share, and its luck with it.
+        shared: objective, or constraint → for each stage that candidates share, and its luck with it, the axes that
+            tell one from another.
         limits: constraint on an objective itself, by its name → the objective's place, and the value at which the
             constraint is just kept.
     """
@@ -56,7 +57,7 @@ class Known:
     distributions: Distributions
     candidates: Sequence[Params] | None = None
     depends_on: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
-    shared: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
+    shared: Mapping[Quantity, Sequence[Collection[str]]] = field(default_factory=dict)
     limits: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
@@ -144,9 +145,14 @@ class _Table:
         only = self.known.depends_on.get(quantity)
         chosen = [j for j, name in enumerate(self._names) if only is None or name in only]
         axes = [self._axis(self._names[j]) for j in chosen]
-        shared = [j for j, name in enumerate(self._names) if name in self.known.shared.get(quantity, ())]
-        groups = None if not shared else np.unique(self._levels[:, shared], axis=0, return_inverse=True)[1].ravel()
+        stages = [self._alike(axes) for axes in self.known.shared.get(quantity, ())]
+        groups = np.stack(stages, axis=1) if stages else None
         return Shape(axes, self._levels[:, chosen], groups)
+
+    def _alike(self, axes: Collection[str]) -> Ints:
+        """``[candidates]``, equal where these axes are."""
+        same = [j for j, name in enumerate(self._names) if name in axes]
+        return np.unique(self._levels[:, same], axis=0, return_inverse=True)[1].ravel()
 
     def _axis(self, name: str) -> Axis:
         ordinal = not isinstance(self.known.distributions[name], CategoricalDistribution)

@@ -33,6 +33,9 @@ LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "
 # not change.
 OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 OF_THE_OUTPUTS = (*COMPRESSION_AXES, "precision", "runtime", "placement")
+# What candidates share the luck of: a checkpoint, and a network that runs in one precision; an engine and its network.
+OF_NETWORKS = (TRAINING_AXES, OF_THE_OUTPUTS)
+OF_ENGINES = (TRAINING_AXES, (*OF_THE_OUTPUTS, "batch"))
 
 
 class Search:
@@ -80,7 +83,7 @@ class Search:
             self._sampler.distributions,
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
             depends_on=dict.fromkeys(scores, OF_THE_OUTPUTS),
-            shared=dict.fromkeys(scores, TRAINING_AXES),
+            shared={q: OF_NETWORKS if q in scores else OF_ENGINES for q in metrics},
             limits=dict(self._limits()),
         )
 

@@ -150,7 +150,7 @@ def _columns(shape: Shape) -> list[Floats]:
     """All that candidates may differ in, as far as the quantity is concerned."""
     columns = [shape.levels.astype(np.float64).reshape(-1, len(shape.axes))]
     if shape.groups is not None:
-        columns.append(shape.groups[:, None].astype(np.float64))
+        columns.append(shape.groups.astype(np.float64))
     return columns if shape.foretold is None else [*columns, shape.foretold]
 
 
