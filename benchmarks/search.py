@@ -2,7 +2,7 @@
 
     python benchmarks/search.py --seeds 20 --workers 2 --plot plots
 
-Problems: the four tables of `data/tx2` (real, two objectives, no noise) and families A, B and C of `families`
+Problems: the four tables of `search_spaces/tx2` (real, two objectives, no noise) and families A, B and C of `families`
 (synthetic, three objectives, noise, shared stages, impossible candidates; every seed is another board and another
 network); `refusals` and `small` show what becomes of impossible candidates and of a space that is exhausted.
 

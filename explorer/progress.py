@@ -119,11 +119,14 @@ def summary(ending: Ending) -> str:
     states = Counter(record.state for record in ending.records)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
     estimated = any(record.evaluation.estimated for record in ending.records)
-    simulated = any(record.evaluation.simulated for record in ending.records)
+    marked = {
+        wording.SIMULATED: any(record.evaluation.simulated for record in ending.records),
+        wording.RECORDED: any(record.evaluation.recorded for record in ending.records),
+    }
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
     lines += [_folded(_compression(ending.records))]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
-    lines += [f"{wording.SIMULATED} {wording.MEANING[wording.SIMULATED]}"] if simulated else []
+    lines += [f"{mark} {wording.MEANING[mark]}" for mark, there in marked.items() if there]
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
 
 

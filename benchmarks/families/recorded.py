@@ -1,4 +1,4 @@
-"""Tables of measured configurations as problems: `benchmarks/data/tx2`, whose README says whose they are."""
+"""Tables of measured configurations as problems: `search_spaces/tx2`, whose README says whose they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explorer.space import Axis, Space
 
 from .problem import MEASURE_S, Problem, Stage, gain
 
-TABLES = Path(__file__).parents[1] / "data" / "tx2"
+TABLES = Path(__file__).parents[2] / "search_spaces" / "tx2"
 AXES = ("cpu_cores", "cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz")
 # The column, the metric it becomes, and its factor; what the unit of power is does not matter for who dominates whom.
 METRICS = {"inference_time_s": ("latency_ms", 1e3), "power_consumption": ("power_w", 1.0)}

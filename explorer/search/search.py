@@ -23,7 +23,7 @@ from explorer.result import Constraint, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
-from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Candidate, Params, Space
+from explorer.space import COMPRESSION_AXES, DEPLOYMENT_AXES, TRAINING_AXES, Candidate, Params, Space
 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
@@ -33,6 +33,7 @@ LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "
 # not change.
 OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 OF_THE_OUTPUTS = (*COMPRESSION_AXES, "precision", "runtime", "placement")
+SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 
 
 class Search:
@@ -75,11 +76,17 @@ class Search:
         """What is known of the space before anything is measured."""
         metrics: dict[int | str, str] = {i: objective.metric for i, objective in enumerate(self._objectives)}
         metrics |= {str(constraint): constraint.metric for constraint in self._constraints}
-        scores = [quantity for quantity, metric in metrics.items() if not metric.startswith(OF_THE_ENGINE)]
+        recorded = self._grid.listed  # a table's columns mean what their names say, and of others nothing is known
+        scores = [
+            quantity
+            for quantity, metric in metrics.items()
+            if not metric.startswith(OF_THE_ENGINE) and (not recorded or metric.startswith(SCORES))
+        ]
+        strange = [name for name in self._grid.axes if name not in DEPLOYMENT_AXES]
         return Known(
             self._sampler.distributions,
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
-            depends_on=dict.fromkeys(scores, OF_THE_OUTPUTS),
+            depends_on=dict.fromkeys(scores, (*OF_THE_OUTPUTS, *strange)),
             shared=dict.fromkeys(scores, TRAINING_AXES),
         )
 
@@ -176,6 +183,7 @@ def baseline(candidates: Sequence[Candidate]) -> Candidate:
 
     def rank(candidate: Candidate) -> tuple[float, bool]:
         values = candidate.all
-        return float(values.get("prune_ratio", 0.0)), values.get("precision", "fp32") != "fp32"
+        ratio = values.get("prune_ratio", 0.0)  # of a recorded table it may be a word
+        return 0.0 if isinstance(ratio, str) else float(ratio), values.get("precision", "fp32") != "fp32"
 
     return min(candidates, key=rank)
