@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from explorer.replay.course import gain
 from explorer.result import Objective
 from explorer.space import Axis, Space
 
-from .problem import MEASURE_S, Problem, Stage, gain
+from .problem import MEASURE_S, Problem, Stage
 
 TABLES = Path(__file__).parents[2] / "search_spaces" / "tx2"
 AXES = ("cpu_cores", "cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz")

@@ -124,8 +124,7 @@ def _in_order(axes: Sequence[Axis], places: Sequence[Params]) -> tuple[Params, .
     return tuple(ranked[rank] for rank in sorted(ranked))
 
 
-def no_column(document: Document, table: Table, name: str, *, where: tuple[str, ...]) -> None:
+def no_column(document: Document, known: list[str], name: str, *, where: tuple[str, ...]) -> None:
     """Complain of a name that is none of the table's columns."""
-    known = list(table.columns)
     what = "the table has no such column"
     document.complain(what, where, seen=repr(name), allowed=", ".join(known), hint=nearest(name, known))

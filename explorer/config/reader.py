@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from explorer.config.document import read as read_document
 from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan
 from explorer.config.lookup import find
 from explorer.config.metrics import Yields
-from explorer.config.recorded import is_recorded, read_recorded
+from explorer.config.recorded import bare_table, is_recorded, read_recorded
 from explorer.config.references import is_bare, read_dataset, read_model
 from explorer.config.search_section import read_search, read_study
 from explorer.config.sections import (
@@ -54,6 +55,21 @@ def load(path_or_name: str | Path) -> Experiment:
     experiment = _experiment(document)
     document.raise_if_broken()
     return experiment
+
+
+def load_table(file: Path, objectives: Sequence[str] = ()) -> Experiment:
+    """An experiment over a bare table: its objectives are named, every other column is an axis.
+
+    Args:
+        file: the table.
+        objectives: such as ``latency_ms=min``; without any, the columns that bear the names of known metrics.
+
+    Raises:
+        BadInput: with every problem found.
+    """
+    document = bare_table(file, objectives)
+    document.raise_if_broken()
+    return read_recorded(document)
 
 
 def _experiment(document: Document) -> Experiment:

@@ -8,7 +8,8 @@ Nothing is compressed, built or measured: what speaks of that is refused in word
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from explorer.config.axes import AXES
 from explorer.config.columns import no_column, read_points
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment, MeasurePlan, SearchPlan
-from explorer.config.metrics import Yields
+from explorer.config.metrics import METRICS, Yields
 from explorer.config.references import read_file
 from explorer.config.search_section import read_search, read_study
 from explorer.config.sections import RecordedOptions, SpaceFile
@@ -81,6 +82,33 @@ def read_recorded(document: Document) -> Experiment:
     )
 
 
+def bare_table(file: Path, objectives: Sequence[str]) -> Document:
+    """A table as the space file that it stands for.
+
+    Args:
+        file: the table.
+        objectives: such as ``latency_ms=min``; without any, the columns that bear the names of known metrics.
+    """
+    document = Document(file)
+    document.data = {"study": re.sub(r"[^\w.+-]|^[^\w]+", "", file.stem) or "table", "device": f"{RECORDED}{file.name}"}
+    if not file.is_file():
+        return document  # told when it is read
+    columns = list(read_table(file).columns)
+    given = [text.partition("=")[::2] for text in objectives]
+    wanted = {name.strip(): way.strip() for name, way in given}
+    wanted = wanted or {name: METRICS[name].better for name in columns if name in METRICS}
+    if strange := [name for name in wanted if name not in columns]:
+        no_column(document, columns, strange[0], where=("objectives", strange[0]))
+    if not wanted:
+        what, hint = "what is wanted of a bare table?", "--objective NAME=min, or a space file"
+        document.complain(what, ("objectives",), allowed=", ".join(columns), hint=hint)
+    return replace(document, data={**document.data, "objectives": wanted, "space": _axes_of(columns, wanted)})
+
+
+def _axes_of(columns: Sequence[str], wanted: Collection[str]) -> list[str]:
+    return [name for name in columns if name not in wanted]
+
+
 def _refuse_meaningless(document: Document) -> None:
     for key in document.data:
         if key in KEYS:
@@ -120,7 +148,7 @@ def _seconds(document: Document, table: Table) -> str:
     if not name:
         return ""
     if name not in table.columns:
-        no_column(document, table, name, where=("device_options", "seconds"))
+        no_column(document, list(table.columns), name, where=("device_options", "seconds"))
         return ""
     try:
         numbers = table.numbers(name)

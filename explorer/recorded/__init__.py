@@ -5,6 +5,6 @@ recording  candidate → its row or rows → what was measured
 """
 
 from explorer.recorded.recording import Recording, Row
-from explorer.recorded.table import Table, read_table
+from explorer.recorded.table import SUFFIXES, Table, read_table
 
-__all__ = ["Recording", "Row", "Table", "read_table"]
+__all__ = ["SUFFIXES", "Recording", "Row", "Table", "read_table"]
