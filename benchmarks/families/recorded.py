@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
+from explorer.recorded import read_table
 from explorer.replay.course import gain
 from explorer.result import Objective
 from explorer.space import Axis, Space
@@ -24,14 +24,13 @@ def recorded(table: str) -> Problem:
 
     Hypervolume is counted from the worst of each column.
     """
-    with (TABLES / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    columns = {name: [int(line[name]) for line in lines] for name in AXES}
+    held = read_table(TABLES / f"{table}.csv")
+    columns = {name: held.values(name) for name in AXES}
     space = Space(tuple(Axis(name, tuple(sorted(set(values)))) for name, values in columns.items()))
     place = {values: row for row, values in enumerate(zip(*columns.values(), strict=True))}
     order = [place[tuple(candidate.params[name] for name in AXES)] for candidate in space.candidates]
     truth = {
-        metric: factor * np.array([float(lines[row][name]) for row in order])
+        metric: factor * np.array(held.numbers(name), dtype=np.float64)[order]
         for name, (metric, factor) in METRICS.items()
     }
     objectives = tuple(Objective(metric, "min") for metric in truth)
