@@ -2,7 +2,7 @@
 
     python benchmarks/search.py --seeds 20 --workers 2 --plot plots
 
-Problems: the four tables of `data/tx2` (real, two objectives, no noise) and families A, B and C of `families`
+Problems: the four tables of `search_spaces/tx2` (real, two objectives, no noise) and families A, B and C of `families`
 (synthetic, three objectives, noise, shared stages, impossible candidates; every seed is another board and another
 network); `refusals` and `small` show what becomes of impossible candidates and of a space that is exhausted.
 
@@ -24,10 +24,10 @@ import functools
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from math import ceil, floor, inf, isfinite
+from math import inf, isfinite
 from pathlib import Path
 
 from contest import PEERS, SAMPLERS, Course, Goal, contest
@@ -35,10 +35,12 @@ from families import FAMILIES, family
 from families.problem import Problem
 from families.recorded import recorded
 
+from explorer.replay.contest import THREADS
+from explorer.replay.course import UNTIL
+from explorer.replay.summary import cost, median, share_at
+
 TX2 = tuple(f"inceptionv3_{side}x{side}" for side in (200, 400, 600, 800))
 CHECKPOINTS = (25, 50, 100, 200, 400)  # evaluations
-UNTIL = 0.99  # of the exhaustive hypervolume
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 # Bars. Evaluations to 99 %, ours / a peer's, at most: on a table, on a family.
 TRIALS_ON_TX2 = {"tpe": 0.45, "nsga2": 0.25, "gp": 0.65}
@@ -88,26 +90,6 @@ def run_all(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, list[Cours
     return found
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """Of numbers that may be infinite: the middle of the two nearest where it falls between them."""
-    ranked = sorted(values)
-    place = share * (len(ranked) - 1)
-    low, high = ranked[floor(place)], ranked[ceil(place)]
-    return low if low == high else (low + high) / 2
-
-
-def median(courses: Sequence[Course], measure: Callable[[Course], float]) -> float:
-    return quantile([measure(course) for course in courses], 0.5)
-
-
-def spread(courses: Sequence[Course], goal: Goal) -> str:
-    """The median, and the quartiles in brackets; – where a sampler did not get there."""
-    shown = [quantile([goal.cost(course) for course in courses], share) for share in (0.5, 0.25, 0.75)]
-    digits = 2 if goal.unit == "hours" else 0
-    middle, low, high = (f"{value:.{digits}f}" if isfinite(value) else "–" for value in shown)
-    return f"{middle} ({low}, {high})"
-
-
 GOALS = {
     "to 95 %": Goal(0.95, "evaluations"),
     "to 99 %": Goal(0.99, "evaluations"),
@@ -123,15 +105,11 @@ def table(name: str, courses: Courses) -> Iterator[str]:
     yield f"| sampler | {' | '.join(GOALS)} | ms an ask | {' | '.join(f'at {n}' for n in CHECKPOINTS)} | refused |"
     yield "|---" * (len(GOALS) + len(CHECKPOINTS) + 3) + "|"
     for sampler, all_ in courses.items():
-        cells = [spread(all_, goal) for goal in GOALS.values()]
+        cells = [cost(all_, goal).said(2 if goal.unit == "hours" else 0) for goal in GOALS.values()]
         cells.append(f"{median(all_, lambda course: course.ask_ms):.1f}")
         cells += [f"{share_at(all_, evaluations):.3f}" for evaluations in CHECKPOINTS]
         cells.append(f"{sum(course.refused / len(course.rows) for course in all_) / len(all_):.0%}")
         yield f"| {sampler} | {' | '.join(cells)} |"
-
-
-def share_at(courses: Sequence[Course], evaluations: int) -> float:
-    return median(courses, lambda course: course.share_at(evaluations))
 
 
 def ratios(courses: Courses) -> Iterator[str]:
@@ -212,10 +190,11 @@ def main() -> int:
     judged = [verdict for name, courses in found.items() for verdict in verdicts(name, courses)]
     print("\n".join(map(str, judged)))
     if args.plot:
-        from curves import draw
+        from explorer.replay.curves import figure
 
+        args.plot.mkdir(parents=True, exist_ok=True)
         for name, courses in found.items():
-            draw(name, courses, args.plot)
+            figure(name, courses).savefig(args.plot / f"{name}.png", dpi=120)
     return 0 if all(verdict.kept for verdict in judged) else 1
 
 

@@ -159,6 +159,48 @@ def evaluate(
     typer.echo(told(evaluate_checkpoint(weights, dataset=dataset, options=option or [])))
 
 
+@app.command("replay-search", epilog="Example:  explorer replay-search --space tx2_recorded --samplers auto,random")
+def replay_search(
+    space: Annotated[
+        str, typer.Option(help="A space file over a recorded table, a table, or the folder of an earlier study.")
+    ],
+    samplers: Annotated[str, typer.Option(help="See: explorer list samplers.")] = "auto,tpe,nsga2,random",
+    seeds: Annotated[int, typer.Option(min=1, help="Searches of each sampler.")] = 20,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="After so many a search ends; the whole space by default.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(help="Of a bare table: latency_ms=min; every other column is an axis then.")
+    ] = None,
+    seconds_each: Annotated[
+        float | None, typer.Option(min=0.0, help="What a trial is assumed to take, where nothing tells.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, csv, json, html or png.")] = "table",
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file; png and html go into ./replay-NAME by default.")
+    ] = None,
+) -> None:
+    """Compare samplers on measurements there are: how soon does each have the front?"""
+    from explorer.progress import Counting
+    from explorer.replay.compare import compare
+
+    with Counting() as counting:
+        told = compare(
+            space,
+            samplers.split(","),
+            seeds=seeds,
+            trials=trials,
+            workers=workers,
+            objectives=objective or [],
+            each_s=seconds_each,
+            format=format,
+            output=output,
+            heard=counting.heard,
+        )
+    typer.echo(told.rstrip("\n"))
+
+
 @app.command("list", epilog="Example:  explorer list runtimes")
 def list_(
     kind: Annotated[

@@ -57,6 +57,10 @@ def _devices() -> Rows:
         *summaries().items(),
         ("sim:NAME", f"a virtual Jetson, whose time and watts are simulated: {', '.join(SIMULATED)}"),
         ("ssh://[user@]host[:port]", "any board you can log in to; its own python3 (3.8 or later) is all it needs"),
+        (
+            "recorded:TABLE",
+            "no board: a .csv or .parquet that was measured before, replayed by a space file of its own",
+        ),
         ("some/board.yaml", "a board, or a group of equal ones, described in a file of yours: see devices/examples"),
     ]
     return sorted(rows)

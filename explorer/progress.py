@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from explorer.config import Experiment
@@ -20,6 +20,7 @@ from explorer.result import Metric, Record
 from explorer.space import Candidate
 
 if TYPE_CHECKING:
+    from explorer.replay.course import Course
     from explorer.study import Ending
 
 COMPRESSION = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")
@@ -106,6 +107,33 @@ class Progress:
         self._console.print(text, soft_wrap=True, markup=False)
 
 
+class Counting:
+    """Searches that are replayed, as they end: a line each on stderr, or a bar where stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        told = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.description}"))
+        columns = (BarColumn(bar_width=24), *told, TimeRemainingColumn())
+        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def heard(self, course: Course, done: int, of: int) -> None:
+        """A search has ended."""
+        told = f"{course.sampler}, seed {course.seed}: {course.shares[-1]:.1%} after {len(course.rows)} trials"
+        self._bar.update(self._task, completed=done, total=of, description=told)
+        if self._bar.disable:
+            self._console.print(f"{done:>{len(str(of))}}/{of}  {told}", soft_wrap=True, markup=False)
+
+
 def brief(name: str, metric: Metric) -> str:
     """A value in as few characters as make sense: ``0.934``, ``812/s``, ``6.1 mJ``."""
     unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
@@ -119,11 +147,14 @@ def summary(ending: Ending) -> str:
     states = Counter(record.state for record in ending.records)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
     estimated = any(record.evaluation.estimated for record in ending.records)
-    simulated = any(record.evaluation.simulated for record in ending.records)
+    marked = {
+        wording.SIMULATED: any(record.evaluation.simulated for record in ending.records),
+        wording.RECORDED: any(record.evaluation.recorded for record in ending.records),
+    }
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
     lines += [_folded(_compression(ending.records))]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
-    lines += [f"{wording.SIMULATED} {wording.MEANING[wording.SIMULATED]}"] if simulated else []
+    lines += [f"{mark} {wording.MEANING[mark]}" for mark, there in marked.items() if there]
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
 
 

@@ -92,6 +92,7 @@ class Evaluation:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     estimated: tuple[str, ...] = ()  # names of metrics that were modelled, not measured
     simulated: tuple[str, ...] = ()  # names of metrics that come from a virtual board
+    recorded: tuple[str, ...] = ()  # names of metrics that were read from a table that was measured before
     stages: Mapping[str, StageTime] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)  # kind → sha256
     flags: tuple[str, ...] = ()  # why a number deserves doubt: "unstable", …
@@ -140,6 +141,7 @@ class Record:
             "device": self.device,
             "estimated": list(e.estimated),
             "simulated": list(e.simulated),
+            "recorded": list(e.recorded),
             "flags": list(e.flags),
             "units": dict(e.units),
             "calibration": dict(e.calibration),
@@ -168,6 +170,7 @@ class Record:
             metrics={name: Metric.from_json(m) for name, m in data["metrics"].items()},
             estimated=tuple(data["estimated"]),
             simulated=tuple(data["simulated"]),
+            recorded=tuple(data.get("recorded", ())),
             stages={name: StageTime(s["seconds"], s["cached"]) for name, s in data["stages"].items()},
             artifacts=data["artifacts"],
             flags=tuple(data.get("flags", ())),

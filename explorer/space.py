@@ -98,11 +98,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Space:
-    """A finite space: the product of its axes, less what the rules exclude and what would be the same thing twice."""
+    """A finite space: the product of its axes, less what the rules exclude and what would be the same thing twice.
+
+    Attributes:
+        listed: the only points there are, where not every combination is one (those of a recorded table); None for all
+            combinations. What is listed is taken as it is: no two points are the same thing.
+    """
 
     axes: tuple[Axis, ...]
     rules: tuple[Rule, ...] = ()
     fixed: Params = field(default_factory=dict)
+    listed: tuple[Params, ...] | None = field(default=None, repr=False)
 
     def allows(self, params: Params) -> bool:
         """Whether no rule excludes the point; `params` names every free axis."""
@@ -112,6 +118,8 @@ class Space:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every allowed candidate, in the order of the axes as written (the last varies fastest)."""
+        if self.listed is not None:
+            return tuple(self.walk())
         found: dict[Any, Candidate] = {}
         for candidate in self.walk():
             found.setdefault(candidate.effect, candidate)
@@ -119,11 +127,14 @@ class Space:
 
     def walk(self) -> Iterator[Candidate]:
         """Every allowed point one by one, doubles included."""
-        names = [axis.name for axis in self.axes]
-        for values in itertools.product(*(axis.values for axis in self.axes)):
-            params: dict[str, Any] = dict(zip(names, values, strict=True))
+        for params in self._product() if self.listed is None else self.listed:
             if self.allows(params):
                 yield Candidate(params, self.fixed)
+
+    def _product(self) -> Iterator[Params]:
+        names = [axis.name for axis in self.axes]
+        for values in itertools.product(*(axis.values for axis in self.axes)):
+            yield dict(zip(names, values, strict=True))
 
     def takes(self, name: str, value: Value) -> bool:
         """Whether the axis `name`, free or fixed, may have this value."""

@@ -22,6 +22,7 @@ COMMANDS = [
     "export",
     "train",
     "evaluate",
+    "replay-search",
     "list",
     "schema",
     "agent",

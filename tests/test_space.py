@@ -86,3 +86,10 @@ def test_the_space_is_the_product_less_what_the_rules_exclude(
     expected = [(x, y) for x, y in itertools.product(a, b) if x not in when or y in then]
     assert [candidate.key for candidate in space.candidates] == expected
     assert all(space.allows(candidate.params) for candidate in space.candidates)
+
+
+def test_what_is_listed_is_all_there_is_and_no_two_points_are_the_same() -> None:
+    axes = (Axis("prune_ratio", (0, 0.5)), Axis("round_to", (1, 8)))
+    points = ({"prune_ratio": 0, "round_to": 1}, {"prune_ratio": 0, "round_to": 8}, {"prune_ratio": 0.5, "round_to": 8})
+    space = Space(axes, (Rule({"prune_ratio": (0.5,)}, {"round_to": (1,)}),), listed=points)
+    assert [candidate.params for candidate in space.candidates] == list(points[:2])

@@ -23,12 +23,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.replay.course import gain
 from explorer.result import Constraint, Objective
 from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Axis, Space
 
 from . import device, network
 from .columns import Columns
-from .problem import MEASURE_S, Noise, Problem, Stage, gain
+from .problem import MEASURE_S, Noise, Problem, Stage
 from .refusals import NO_ROOM, refusals
 
 __all__ = ["FAMILIES", "USEFUL", "family"]

@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.pareto import Front, hypervolume
+from explorer.pareto import hypervolume
+from explorer.replay.course import gain
 from explorer.result import Constraint, Evaluation, Metric, Objective, Record
-from explorer.search.search import scaled
 from explorer.space import Candidate, Space
 
 Floats = NDArray[np.float64]
@@ -160,26 +160,3 @@ class Problem:
         if rng.random() < self.noise.outliers:
             off *= self.noise.outlier
         return true * math.exp(off)
-
-
-class Progress:
-    """How far a search has come, judged by true values."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._front = Front(len(problem.objectives))
-        self.share = 0.0
-
-    def add(self, row: int) -> float:
-        """Share of the full hypervolume that the front makes up, with one more candidate."""
-        problem = self._problem
-        useful = problem.possible[row] and (problem.gains[row] > problem.reference).all()
-        if useful and self._front.add(problem.gains[row]):
-            self.share = hypervolume(self._front.points, problem.reference) / problem.full
-        return self.share
-
-
-def gain(objective: Objective, values: Floats) -> Floats:
-    """The values as samplers see them (logarithms where ratios matter), turned so that larger is better."""
-    seen = np.array([scaled(objective.metric, value) for value in values.tolist()])
-    return seen if objective.direction == "max" else -seen

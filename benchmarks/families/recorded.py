@@ -1,18 +1,19 @@
-"""Tables of measured configurations as problems: `benchmarks/data/tx2`, whose README says whose they are."""
+"""Tables of measured configurations as problems: `search_spaces/tx2`, whose README says whose they are."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
+from explorer.recorded import read_table
+from explorer.replay.course import gain
 from explorer.result import Objective
 from explorer.space import Axis, Space
 
-from .problem import MEASURE_S, Problem, Stage, gain
+from .problem import MEASURE_S, Problem, Stage
 
-TABLES = Path(__file__).parents[1] / "data" / "tx2"
+TABLES = Path(__file__).parents[2] / "search_spaces" / "tx2"
 AXES = ("cpu_cores", "cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz")
 # The column, the metric it becomes, and its factor; what the unit of power is does not matter for who dominates whom.
 METRICS = {"inference_time_s": ("latency_ms", 1e3), "power_consumption": ("power_w", 1.0)}
@@ -23,14 +24,13 @@ def recorded(table: str) -> Problem:
 
     Hypervolume is counted from the worst of each column.
     """
-    with (TABLES / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    columns = {name: [int(line[name]) for line in lines] for name in AXES}
+    held = read_table(TABLES / f"{table}.csv")
+    columns = {name: held.values(name) for name in AXES}
     space = Space(tuple(Axis(name, tuple(sorted(set(values)))) for name, values in columns.items()))
     place = {values: row for row, values in enumerate(zip(*columns.values(), strict=True))}
     order = [place[tuple(candidate.params[name] for name in AXES)] for candidate in space.candidates]
     truth = {
-        metric: factor * np.array([float(lines[row][name]) for row in order])
+        metric: factor * np.array(held.numbers(name), dtype=np.float64)[order]
         for name, (metric, factor) in METRICS.items()
     }
     objectives = tuple(Objective(metric, "min") for metric in truth)

@@ -20,7 +20,7 @@ from explorer.config.experiment import (
     differences,
 )
 from explorer.config.lookup import find, spaces
-from explorer.config.reader import load
+from explorer.config.reader import load, load_table
 from explorer.config.schema import json_schema
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "find",
     "json_schema",
     "load",
+    "load_table",
     "override",
     "spaces",
 ]

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from explorer.space import Value
 
@@ -17,6 +17,32 @@ class NotAValue(ValueError):
     def __init__(self, what: str, *, allowed: str) -> None:
         super().__init__(what)
         self.allowed = allowed
+
+
+class Domain(Protocol):
+    """What an axis may hold, by the program's knowledge of it or by a table's column."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def allowed(self) -> str:
+        """The domain in words."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Values to compare a misspelt one with."""
+
+    @property
+    def open(self) -> bool:
+        """Whether plug-ins may bring further words."""
+
+    def read(self, value: Any, *, own: bool = False) -> Value:
+        """`value` as the axis holds it.
+
+        Raises:
+            NotAValue: the axis has no such value.
+        """
 
 
 @dataclass(frozen=True)
@@ -189,8 +215,3 @@ _ALL = (
 )
 
 AXES: Mapping[str, AxisSpec] = {spec.name: spec for spec in _ALL}
-
-
-def known_axes() -> str:
-    """The names of all axes, for a message."""
-    return ", ".join(AXES)

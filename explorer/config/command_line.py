@@ -10,7 +10,8 @@ from typing import Any
 from explorer.config.devices import read_devices, refuse_build_server
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment
-from explorer.config.reader import read_measure, read_search
+from explorer.config.reader import read_measure
+from explorer.config.search_section import read_search
 from explorer.errors import BadInput, Problem
 from explorer.transports import specs
 
@@ -45,6 +46,8 @@ def override(
         "device": given["device"],
         "measure": {"verify": verify},
     }
+    if experiment.recorded is not None:
+        _refuse_board(experiment, devices=devices, simulate=simulate, verify=verify)
     search, chosen = read_search(document), read_devices(document, folder=experiment.folder)
     if devices and not simulate:
         refuse_build_server(document, ("device",), experiment.build_on, chosen)
@@ -66,6 +69,14 @@ def override(
     measure = replace(experiment.measure, verify=checked or experiment.measure.verify)
     experiment = replace(experiment, search=plan, measure=measure, devices=chosen if devices else experiment.devices)
     return _simulated(experiment) if simulate else experiment
+
+
+def _refuse_board(experiment: Experiment, *, devices: tuple[str, ...], simulate: bool, verify: str | None) -> None:
+    """A recorded table is all there is: no board can take its place, and nothing is measured."""
+    given = {"--device": devices, "--simulate": simulate, "--verify": verify}
+    if named := [option for option, value in given.items() if value]:
+        what = f"{named[0]} means nothing to a recorded table: everything was measured before"
+        raise BadInput(Problem(what, file=experiment.path, seen=experiment.devices[0], hint=f"leave {named[0]} out"))
 
 
 def _simulated(experiment: Experiment) -> Experiment:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.artifacts import sha256_of
+from explorer.recorded import Recording
 from explorer.result import Constraint, Objective
 from explorer.space import Space
 from explorer.transports.specs import SIM
@@ -124,6 +125,7 @@ class Experiment:
         device_options: what the device has to be told, such as ``{"meter": {"name": "auto", "idle_w": 10.0}}``.
         build_on: the board that builds the engines of the others; empty where each builds for itself.
         stand_in: the virtual board that may be taken in place of the devices; empty where the file names none.
+        recorded: the table that is replayed in place of a device; nothing is made, run or measured then.
         path: the space file.
         folder: where it lies; relative paths and the user's own modules are looked for here.
     """
@@ -144,6 +146,7 @@ class Experiment:
     measure: MeasurePlan = field(default_factory=MeasurePlan)
     build_on: str = ""
     stand_in: str = ""
+    recorded: Recording | None = None
 
     @property
     def simulate(self) -> bool:
@@ -156,20 +159,28 @@ class Experiment:
         How long the search may last is left out, and so are the boards' names: which boards are equal is told by their
         fingerprints, which the study keeps beside this.
         """
+        if self.recorded is not None:
+            return {"recorded": self.recorded.identity(), **self._wanted()}
         return {
             "model": self.model.identity() if self.model else None,
             "dataset": self.dataset.identity() if self.dataset else None,
             "device_options": {k: v for k, v in self.device_options.items() if k in _TELLING},
+            **self._wanted(),
+            "train": dict(self.train),
+            "finetune": _given(asdict(self.finetune) | {"recipe": dict(self.finetune.recipe)}),
+            "measure": self.measure.identity(),
+            "simulate": self.simulate,
+        }
+
+    def _wanted(self) -> dict[str, Any]:
+        """What is looked for, where, and how."""
+        return {
             "fixed": dict(self.space.fixed),
             "space": {axis.name: list(axis.values) for axis in self.space.axes},
             "rules": [str(rule) for rule in self.space.rules],
             "objectives": {objective.metric: objective.direction for objective in self.objectives},
             "constraints": [str(constraint) for constraint in self.constraints],
             "search": {"sampler": self.search.sampler, "seed": self.search.seed},
-            "train": dict(self.train),
-            "finetune": _given(asdict(self.finetune) | {"recipe": dict(self.finetune.recipe)}),
-            "measure": self.measure.identity(),
-            "simulate": self.simulate,
         }
 
 

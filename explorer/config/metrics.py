@@ -31,15 +31,19 @@ class Yields:
         dataset: there is one to score outputs by.
         bare: the network is an ONNX file.
         extra: further metrics of the dataset, as the file lists them.
+        columns: of a recorded table, which yields those and no others; None where something is measured.
     """
 
     dataset: bool
     bare: bool = False
     extra: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
 
     @property
     def names(self) -> list[str]:
         """The known metrics that can be had."""
+        if self.columns is not None:
+            return list(self.columns)
         possible = {"": True, "dataset": self.dataset, "no dataset": not self.dataset, "module": not self.bare}
         return [*(name for name, spec in METRICS.items() if possible[spec.needs]), *self.extra]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from explorer.config.axes import AXES
 from explorer.config.devices import (
@@ -15,10 +16,12 @@ from explorer.config.devices import (
 )
 from explorer.config.document import Document
 from explorer.config.document import read as read_document
-from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan, SearchPlan
+from explorer.config.experiment import Experiment, FinetunePlan, MeasurePlan
 from explorer.config.lookup import find
 from explorer.config.metrics import Yields
+from explorer.config.recorded import bare_table, is_recorded, read_recorded
 from explorer.config.references import is_bare, read_dataset, read_model
+from explorer.config.search_section import read_search, read_study
 from explorer.config.sections import (
     DeviceOptionsSection,
     MeasureSection,
@@ -27,19 +30,11 @@ from explorer.config.sections import (
     SearchSection,
     Section,
     SpaceFile,
-    StudyName,
-    seconds_of,
 )
-from explorer.config.shape import shaped, shaped_as, unknown_key
+from explorer.config.shape import section_of, unknown_key
 from explorer.config.space_section import read_space
 from explorer.config.wishes import read_constraints, read_objectives
-from explorer.registry import nearest
-from explorer.search import SAMPLERS
 from explorer.space import TRAINING_AXES, Space
-
-TRIALS = 100  # when the file sets no limit
-
-S = TypeVar("S", bound=Section)
 
 _SECTIONS: dict[str, type[Section]] = {
     "search": SearchSection,
@@ -62,8 +57,25 @@ def load(path_or_name: str | Path) -> Experiment:
     return experiment
 
 
+def load_table(file: Path, objectives: Sequence[str] = ()) -> Experiment:
+    """An experiment over a bare table: its objectives are named, every other column is an axis.
+
+    Args:
+        file: the table.
+        objectives: such as ``latency_ms=min``; without any, the columns that bear the names of known metrics.
+
+    Raises:
+        BadInput: with every problem found.
+    """
+    document = bare_table(file, objectives)
+    document.raise_if_broken()
+    return read_recorded(document)
+
+
 def _experiment(document: Document) -> Experiment:
     """The experiment; where problems were noted its parts are stand-ins, and nobody gets to see it."""
+    if is_recorded(document):
+        return read_recorded(document)
     _refuse_unknown_keys(document)
     model = read_model(document)
     bare = is_bare(document)
@@ -76,7 +88,7 @@ def _experiment(document: Document) -> Experiment:
         _refuse_compression(document)
     objectives = read_objectives(document, yields)
     constraints = read_constraints(document, yields)
-    study = _study(document)
+    study = read_study(document)
     search, train, finetune = read_search(document), _train(document), _finetune(document, bare=bare)
     measure, meter = read_measure(document, space), _meter(document)
     stand_in, build_on = read_stand_in(document), read_build_server(document, devices)
@@ -114,37 +126,8 @@ def _belongs_to(key: str) -> str:
     return f"it belongs below {owner}:" if owner else ""
 
 
-def _section(document: Document, name: str, kind: type[S]) -> S:
-    given = document.data.get(name)
-    return (shaped(kind, document, (name,), given) if given is not None else None) or kind()
-
-
-def _study(document: Document) -> str:
-    given = document.data.get("study")
-    if given is None:
-        return document.file.stem
-    return str(shaped_as(StudyName, document, ("study",), given))
-
-
-def read_search(document: Document) -> SearchPlan:
-    section = _section(document, "search", SearchSection)
-    if section.sampler not in SAMPLERS and ":" not in section.sampler:
-        names = list(SAMPLERS)
-        hint = nearest(section.sampler, names)
-        document.complain(
-            "unknown sampler", ("search", "sampler"), seen=repr(section.sampler), allowed=", ".join(names), hint=hint
-        )
-    if section.hours is not None and section.timeout is not None:
-        document.complain("hours and timeout say the same thing", ("search", "timeout"), hint="keep one of the two")
-    seconds = section.hours * 3600 if section.hours is not None else None
-    if section.timeout is not None:
-        seconds = seconds_of(section.timeout)
-    trials = TRIALS if section.trials is None and seconds is None else section.trials
-    return SearchPlan(section.sampler, trials, seconds, section.seed, race_s=_race_s(section.race))
-
-
 def _recipe(document: Document, name: str) -> RecipeSection:
-    section = _section(document, name, RecipeSection)
+    section = section_of(document, name, RecipeSection)
     if section.epochs is not None and section.iterations is not None:
         document.complain("epochs and iterations say the same thing", (name, "iterations"), hint="keep one of the two")
     return section
@@ -167,7 +150,7 @@ def _finetune(document: Document, *, bare: bool) -> FinetunePlan:
 
 
 def read_measure(document: Document, space: Space | None) -> MeasurePlan:
-    section = _section(document, "measure", MeasureSection)
+    section = section_of(document, "measure", MeasureSection)
     if section.budget_s < (least := section.windows_min * section.window_s):
         seen, allowed = f"{section.budget_s:g} s", f"windows_min x window_s = {least:g} s, or more"
         document.complain(
@@ -180,7 +163,7 @@ def read_measure(document: Document, space: Space | None) -> MeasurePlan:
 
 
 def _meter(document: Document) -> dict[str, Any]:
-    return _section(document, "meter", MeterSection).model_dump(exclude_unset=True)
+    return section_of(document, "meter", MeterSection).model_dump(exclude_unset=True)
 
 
 def _refuse_compression(document: Document) -> None:
@@ -192,8 +175,3 @@ def _refuse_compression(document: Document) -> None:
     for where in (*free, *fixed, *sections):
         what = f"an .onnx file cannot be changed by {where[-1]}: its weights are fixed"
         document.complain(what, where, hint="to prune or train, give the torch module: model: {name: my_module:build}")
-
-
-def _race_s(text: str) -> float | None:
-    """Seconds of a race; None leaves it to the study."""
-    return None if text == "auto" else 0.0 if text == "off" else seconds_of(text)

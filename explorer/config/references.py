@@ -53,7 +53,7 @@ def _onnx_model(document: Document, section: ModelSection) -> ModelRef | None:
             "an onnx file brings its own weights and takes no options", ("model", key), hint="remove this key"
         )
     where: Where = ("model", "onnx") if isinstance(document.data["model"], dict) else ("model",)
-    file = _file(document, where, str(section.onnx))
+    file = read_file(document, where, str(section.onnx))
     if file is not None:
         _check_onnx(document, where, file)
     return ModelRef(onnx=file)
@@ -97,7 +97,7 @@ def _weights(document: Document, name: str, given: str) -> Path | None:
                 f"no weights are shipped for {name}", where, allowed=", ".join(have) or "a file", hint=hint
             )
         return path
-    file = _file(document, where, given)
+    file = read_file(document, where, given)
     if file is not None and not zipfile.is_zipfile(file):
         hint = "write it again with explorer train, or leave weights out to train from scratch"
         document.complain("not a whole checkpoint: truncated, or of another kind", where, seen=str(file), hint=hint)
@@ -192,7 +192,8 @@ def _code(name: str) -> str:
     return sha256_of(Path(file)) if file else ""
 
 
-def _file(document: Document, where: Where, given: str) -> Path | None:
+def read_file(document: Document, where: Where, given: str) -> Path | None:
+    """The file that `given` names, from where the space file lies; None with the reason noted."""
     path = _absolute(document, given)
     if path.is_file():
         return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from explorer.config.axes import AXES
 from explorer.config.document import Document, Where
 from explorer.config.sections import RuleSection
 from explorer.config.shape import shaped, shown
@@ -79,7 +78,7 @@ def _known_values(
             allowed=_words(values[name]),
             hint=nearest(str(value), list(map(str, values[name]))),
         )
-    return None if strange else tuple(AXES[name].read(value) for value in listed)
+    return None if strange else tuple(next(held for held in values[name] if held == value) for value in listed)
 
 
 def _is_one_of(value: Any, values: tuple[Value, ...]) -> bool:

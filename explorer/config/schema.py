@@ -19,6 +19,9 @@ _MAY_BE_EMPTY = (
     "finetune",
     "measure",
 )
+_WHAT_VARIES = "The axes that may vary, each with its values; of a recorded table, a list of its columns will do."
+# Then axes and objectives are whatever columns the table has.
+_IS_RECORDED = {"properties": {"device": {"type": "string", "pattern": "^recorded:"}}, "required": ["device"]}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -29,7 +32,7 @@ def json_schema() -> dict[str, Any]:
     for name in ("model", "dataset"):
         sections[name] = _or_word(sections[name])
     sections["device"] = _or_word(sections["device"])
-    sections["space"] = _space()
+    sections["space"] = {"description": _WHAT_VARIES, "type": ["object", "array"], "minProperties": 1, "minItems": 1}
     sections["objectives"] |= {"properties": _objectives(), "examples": [{"accuracy": "max", "energy_mj": "min"}]}
     for name in _MAY_BE_EMPTY:
         sections[name] = _or_nothing(sections[name])
@@ -37,6 +40,8 @@ def json_schema() -> dict[str, Any]:
         sections[name] = {"description": spec.summary + " Here: one fixed value."} | spec.value_schema()
         if spec.default is not None:
             sections[name]["default"] = spec.default
+    schema["required"].remove("model")
+    schema |= {"if": _IS_RECORDED, "else": {"required": ["model"], "properties": {"space": _space()}}}
     _weed(schema)
     return {"$schema": DIALECT, "title": "explorer space file"} | schema | {"title": "explorer space file"}
 
@@ -44,7 +49,7 @@ def json_schema() -> dict[str, Any]:
 def _space() -> dict[str, Any]:
     properties = {name: _axis(spec) for name, spec in AXES.items()}
     return {
-        "description": "The axes that may vary, each with its values.",
+        "description": _WHAT_VARIES,
         "type": "object",
         "minProperties": 1,
         "additionalProperties": False,

@@ -201,6 +201,12 @@ class DeviceOptionsSection(Section):
     identity_file: str | None = Field(default=None, description="The private key to log in with.")
 
 
+class RecordedOptions(Section):
+    """What a recorded table has to be told."""
+
+    seconds: str = Field(default="", description="The column that says how many seconds each trial took.")
+
+
 class BoardFile(DeviceOptionsSection):
     """A board, described in a file of its own: how it is reached, and what it has to be told."""
 
@@ -229,7 +235,7 @@ class SpaceFile(Section):
         default=["local:"],
         description="Where candidates run: local: (this machine), ssh://[user@]host[:port], sim:NAME (a virtual "
         "Jetson), the name of a board (explorer list devices) or of a group, a board's .yaml file; a list is a fleet "
-        "of equal boards.",
+        "of equal boards. recorded:TABLE.csv: nothing runs, all was measured before.",
         examples=["ssh://nvidia@orin.local", ["ssh://orin-1", "ssh://orin-2"]],
     )
     build_on: str | None = Field(
@@ -243,7 +249,7 @@ class SpaceFile(Section):
         description="The virtual board that stands in for the real one with explorer run --simulate.",
         examples=["agx-orin-64"],
     )
-    device_options: DeviceOptionsSection = Field(
+    device_options: DeviceOptionsSection | RecordedOptions = Field(
         default=DeviceOptionsSection(), description=DeviceOptionsSection.__doc__
     )
     meter: MeterSection = Field(default=MeterSection(), description=MeterSection.__doc__)

@@ -12,6 +12,7 @@ from explorer.config.document import Document, Where
 from explorer.registry import nearest
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 # pydantic's kinds of error that say only that a value has the wrong type, and what would have been right.
 _TYPES = {
@@ -42,6 +43,12 @@ def shaped_as(kind: Any, document: Document, where: Where, value: Any) -> Any:
         for details in error.errors():
             _complain(dict(details), kind, document, where)
         return None
+
+
+def section_of(document: Document, name: str, kind: type[M]) -> M:
+    """A section of the file; its defaults where it is left out or cannot be read."""
+    given = document.data.get(name)
+    return (shaped(kind, document, (name,), given) if given is not None else None) or kind()
 
 
 def unknown_key(document: Document, where: Where, known: list[str], *, hint: str = "") -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from explorer.config.axes import AXES, AxisSpec, NotAValue, known_axes
+from explorer.config.axes import AXES, AxisSpec, Domain, NotAValue
 from explorer.config.document import Document, Where
 from explorer.config.rules import Rules, check_rule_shapes, read_rules
 from explorer.config.shape import shown
@@ -25,7 +26,7 @@ def read_space(document: Document, *, bare: bool = False, own: bool = False) -> 
         bare: the network is a file, which nothing trains.
         own: the boards are brought runtimes of the user's own.
     """
-    axes = _free_axes(document, own)
+    axes = free_axes(document, AXES, own=own)
     fixed = _fixed_axes(document, own)
     if bare:
         fixed = {name: value for name, value in fixed.items() if name not in TRAINING_AXES}
@@ -38,28 +39,31 @@ def read_space(document: Document, *, bare: bool = False, own: bool = False) -> 
     space = Space(tuple(axes), tuple(rule for _, rule in rules), fixed)
     if own:
         _refuse_own_int8(document, space)
-    return space if _has_candidates(document, space, rules) else None
+    return space if has_candidates(document, space, rules) else None
 
 
-def _free_axes(document: Document, own: bool) -> list[Axis] | None:
+def free_axes(document: Document, domains: Mapping[str, Domain], *, own: bool = False) -> list[Axis] | None:
+    """The axes that may vary, each with its values as its domain holds them; None with every reason noted."""
+    known = ", ".join(domains)
     given = document.data.get("space")
     if not isinstance(given, dict):
         seen = "" if "space" not in document.data else shown(given)
-        document.complain("the space needs axes with values", ("space",), seen=seen, allowed=known_axes())
+        document.complain("the space needs axes with values", ("space",), seen=seen, allowed=known)
         return None
     if not given:
         document.complain(
-            "the space is empty: it names no axis, so there is nothing to explore", ("space",), allowed=known_axes()
+            "the space is empty: it names no axis, so there is nothing to explore", ("space",), allowed=known
         )
-    axes = [_free_axis(document, name, value, own) for name, value in given.items()]
+    axes = [_free_axis(document, domains, name, value, own) for name, value in given.items()]
     return [axis for axis in axes if axis is not None] if given and all(axes) else None
 
 
-def _free_axis(document: Document, name: str, given: Any, own: bool) -> Axis | None:
+def _free_axis(document: Document, domains: Mapping[str, Domain], name: str, given: Any, own: bool) -> Axis | None:
     where: Where = ("space", name)
-    spec = AXES.get(name)
+    spec = domains.get(name)
     if spec is None:
-        document.complain("unknown axis", where, seen=repr(name), allowed=known_axes(), hint=nearest(name, list(AXES)))
+        known = list(domains)
+        document.complain("unknown axis", where, seen=repr(name), allowed=", ".join(known), hint=nearest(name, known))
         return None
     listed = _listed(document, where, spec, given)
     if listed is None:
@@ -87,7 +91,7 @@ def _axis_of(document: Document, where: Where, values: list[Value]) -> Axis | No
     return Axis(str(where[-1]), tuple(sorted(values, key=float) if numeric else values))
 
 
-def _listed(document: Document, where: Where, spec: AxisSpec, given: Any) -> list[tuple[Where, Any]] | None:
+def _listed(document: Document, where: Where, spec: Domain, given: Any) -> list[tuple[Where, Any]] | None:
     """Every value of an axis with the steps to it, whichever way it is written."""
     if isinstance(given, list):
         return [((index,), value) for index, value in enumerate(given)]
@@ -116,7 +120,7 @@ def _stepped(document: Document, where: Where, given: Mapping[str, Any]) -> list
     return [((), round(start + index * step, 10)) for index in range(count)]
 
 
-def _value(document: Document, where: Where, spec: AxisSpec, value: Any, own: bool) -> Value | None:
+def _value(document: Document, where: Where, spec: Domain, value: Any, own: bool) -> Value | None:
     try:
         return spec.read(value, own=own)
     except NotAValue as error:
@@ -183,8 +187,9 @@ def _refuse_own_int8(document: Document, space: Space) -> None:
         document.complain(what, where, seen="int8", allowed=f"int8 with {' or '.join(known)}", hint=hint)
 
 
-def _has_candidates(document: Document, space: Space, rules: Rules) -> bool:
-    points = math.prod(len(axis.values) for axis in space.axes)
+def has_candidates(document: Document, space: Space, rules: Rules) -> bool:
+    """Whether the space is small enough and its rules leave anything; complains otherwise."""
+    points = math.prod(len(axis.values) for axis in space.axes) if space.listed is None else len(space.listed)
     if points > MAX_POINTS:
         document.complain(
             "the space is too large to enumerate",
@@ -204,8 +209,7 @@ def _has_candidates(document: Document, space: Space, rules: Rules) -> bool:
 
 
 def _any_left(space: Space, rules: Rules) -> bool:
-    left = Space(space.axes, tuple(rule for _, rule in rules), space.fixed)
-    return next(left.walk(), None) is not None
+    return next(replace(space, rules=tuple(rule for _, rule in rules)).walk(), None) is not None
 
 
 def _smallest_conflict(space: Space, rules: Rules) -> Rules:

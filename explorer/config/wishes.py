@@ -80,6 +80,10 @@ def _is_metric(document: Document, where: Where, name: str, yields: Yields) -> b
     scored = name == "accuracy" or name.startswith("accuracy_")
     if name in yields.names or (scored and yields.dataset):
         return True
+    if yields.columns is not None:
+        allowed, hint = ", ".join(yields.names) or "nothing", nearest(name, yields.names)
+        document.complain("the table has no such column of numbers", where, seen=name, allowed=allowed, hint=hint)
+        return False
     if scored:
         hint = "add a dataset:, or ask for output_error: min (how far outputs are from fp32)"
         document.complain("accuracy needs a dataset to be measured on, and there is none", where, seen=name, hint=hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -45,7 +45,7 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
     calibration = network.infos.get("quantise", {}).get("calibration", {})
     taken = replace(taken, units=units(built, network, taken.measurement, bench), calibration=calibration)
     evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
-    _keep(bench.experiment.constraints, evaluation)  # cheap before dear
+    keep(bench.experiment.constraints, evaluation)  # cheap before dear
     taken = verified(taken, built, deployment, bench, clock)
     with _measurement_stands():
         with clock.step("infer"):
@@ -54,7 +54,7 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
             score = _score(bench.dataset, outputs)
     artifacts |= {"inputs": bench.device.sha256_of(bench.inputs), "outputs": sha256_of_arrays(outputs)}
     evaluation = taken.evaluation(score, stages=clock.times, artifacts=artifacts)
-    _keep(bench.experiment.constraints, evaluation)
+    keep(bench.experiment.constraints, evaluation)
     _complete(bench, evaluation)
     return evaluation
 
@@ -71,7 +71,7 @@ def measured(candidate: Candidate, network: Done, bench: Bench) -> Metrics:
     return derived(measurement, Given(batch=batch(deployment))).metrics
 
 
-def violations(constraints: tuple[Constraint, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
+def violations(constraints: Sequence[Constraint], metrics: Mapping[str, Metric]) -> dict[str, float]:
     """By how much each constraint whose metric is known is broken, in the metric's unit; ≤ 0 where it is kept."""
     return {str(c): c.violation(metrics[c.metric].value) for c in constraints if c.metric in metrics}
 
@@ -100,7 +100,12 @@ def _score(dataset: Dataset, outputs: Any) -> Score:
         raise JobFailed(f"the dataset's score failed: {type(error).__name__}: {error}", log_tail=tail) from error
 
 
-def _keep(constraints: tuple[Constraint, ...], evaluation: Evaluation) -> None:
+def keep(constraints: Sequence[Constraint], evaluation: Evaluation) -> None:
+    """See whether the constraints whose metrics are known are kept.
+
+    Raises:
+        Infeasible: one is broken; what was measured is kept.
+    """
     amounts = violations(constraints, evaluation.metrics)
     broken = [
         f"{constraint} is broken: {evaluation.metrics[constraint.metric].value:.4g}"

@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from explorer.device import Device
 from explorer.errors import BadInput, NoDevice, Problem
-from explorer.fleet.duties import Duties, Heat, Turn
-from explorer.fleet.member import CLOSING_S, Event, Member
+from explorer.fleet.duties import Heat, Turn
+from explorer.fleet.member import CLOSING_S, Board, Event, Member, Work
 
 # A board that is lost with so many different candidates in a row, or so often in a row at all, is itself at fault; one
 # that has never finished anything is so the sooner.
@@ -37,7 +36,7 @@ class Fleet:
     free: deque[Member] = field(default_factory=deque)
     left: dict[str, str] = field(default_factory=dict)  # who has left, and why
     _gone: list[Member] = field(default_factory=list)  # they may still be connecting, or closing a connection
-    _any: Device | None = None
+    _any: Board | None = None
     _events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     _absent: dict[str, str] = field(default_factory=dict)
     # Board → trials (None: the reference) with which it was lost since it last finished one.
@@ -45,7 +44,7 @@ class Fleet:
     _proven: set[str] = field(default_factory=set)  # boards that have finished something
 
     @classmethod
-    def gather(cls, specs: Sequence[str], duties: Duties, *, patience_s: Mapping[str, float]) -> Fleet:
+    def gather(cls, specs: Sequence[str], duties: Work, *, patience_s: Mapping[str, float]) -> Fleet:
         """Reach all boards.
 
         Raises:
@@ -66,7 +65,7 @@ class Fleet:
         return fleet
 
     @property
-    def any(self) -> Device:
+    def any(self) -> Board:
         """A board to ask what all of them can do; it may be away at the moment."""
         assert self._any is not None  # gather found one
         return self._any
@@ -136,7 +135,7 @@ class Fleet:
         for member in [*self.members, *self._gone]:
             member.wait(until - time.monotonic())
 
-    def _reach(self, spec: str, duties: Duties, patience_s: float) -> tuple[Problem, ...]:
+    def _reach(self, spec: str, duties: Work, patience_s: float) -> tuple[Problem, ...]:
         member = Member(spec, duties, self._events.put, patience_s)
         self.members.append(member)
         try:

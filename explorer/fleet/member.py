@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from explorer.device import Device
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
-from explorer.fleet.duties import Duties, Heat, Turn
+from explorer.fleet.duties import Capabilities, Heat, Turn
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Scale
 from explorer.statistics import Measurement
@@ -27,6 +27,38 @@ from explorer.statistics import Measurement
 # Seconds to wait before a lost board is tried again; the last for every further time.
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 CLOSING_S = 10.0  # for boards' threads to see that it is over, and to end a connection that one was making
+
+
+class Board(Protocol):
+    """What is known of a board: `explorer.device.Device`, or a table in its place."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def agent_sha(self) -> str: ...
+
+    def check(self, deployment: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Work(Protocol):
+    """What a study wants of its boards, each of the kind that `connect` gives: `Duties`, or its like for a table."""
+
+    def connect(self, spec: str) -> Board: ...
+
+    def reference(self, device: Any) -> Metrics | None: ...
+
+    def evaluate(self, device: Any, turn: Turn, scale: Scale, *, always_void: bool = False) -> Evaluation: ...
+
+    def race(self, device: Any, heat: Heat) -> Measurement: ...
 
 
 @dataclass(frozen=True)
@@ -108,10 +140,10 @@ class Member:
     """
 
     spec: str
-    duties: Duties
+    duties: Work
     tell: Callable[[Event], None]
     patience_s: float
-    device: Device | None = None  # the latest connection; a lost one still knows what the board can do
+    device: Board | None = None  # the latest connection; a lost one still knows what the board can do
     scale: Scale = field(default_factory=Scale)
     always_void: bool = False
     mode: str | None = None

@@ -88,7 +88,8 @@ class Readings:
 
 
 def readings_of(name: str, records: Sequence[Record], races: Iterable[Race]) -> Readings | None:
-    """The readings of a metric, or None where it is no positive quantity of time or energy in every record.
+    """The readings of a metric, or None where it is no positive quantity of time or energy in every record, or was
+    read from a table, which is all there will ever be.
 
     Args:
         name: the metric.
@@ -97,6 +98,8 @@ def readings_of(name: str, records: Sequence[Record], races: Iterable[Race]) -> 
     """
     metrics = [record.metrics[name] for record in records]
     if name not in TIMED or any(not metric.value > 0 for metric in metrics):
+        return None
+    if any(name in record.evaluation.recorded for record in records):  # it is what the table says, and nothing else
         return None
     places = {record.number: place for place, record in enumerate(records)}
     heats = (_heat(race["readings"][name], places) for race in races if _counts(race, name))

@@ -63,6 +63,10 @@ def _each(headers: Iterable[Header], say: Callable[[Header], str]) -> Sequence[s
 
 def _device(view: View) -> Iterator[str]:
     device = view.study.get("device", {})
+    if table := device.get("recorded"):
+        rows = f"{table['rows']} rows of {table['candidates']} candidates"
+        whose = f"{table['table']} ({rows}, sha256 {table['sha256'][:12]})"
+        yield f"none: read from a table that was measured before, {whose}"
     known = [device.get(name) for name in ("model", "cpu", "machine")]
     cores = [f"{device['cores']} cores"] if "cores" in device else []
     software = [f"{name} {device[key]}" for key, name in (("l4t", "L4T"), ("jetpack", "JetPack")) if device.get(key)]

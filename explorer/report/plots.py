@@ -28,6 +28,8 @@ from explorer.report.view import View
 
 _PANELS = 3  # more do not fit side by side
 _PANEL, _STRIP = 4.7, 1.9  # inches: the panels with the headline, and the control chart below them
+_SIDES, _WIDE = 2.0, 4.5  # inches: beside all panels together, and each panel
+_KEY, _LETTER = 0.65, 0.075  # inches: a key of the legend, and a letter behind it
 _GREY = "#555555"
 
 
@@ -60,7 +62,7 @@ def figure(view: View, shown: Sequence[Panel] | None = None, *, pale: bool = Tru
     over_time = charts(view)[:1] if shown is None else ()
     below = _Below(view, chosen)
     height = _PANEL + _STRIP * len(over_time) + below.height
-    drawing = _canvas(view, width=2.0 + 4.5 * len(chosen), height=height)
+    drawing = _canvas(view, width=_SIDES + _WIDE * len(chosen), height=height)
     below.write(drawing)
     bottom = (below.height + _STRIP * len(over_time)) / height
     top = 1 - 0.66 / height
@@ -105,7 +107,9 @@ class _Below:
         said += [*about_the_reference(view), *filter(None, [view.key_to_short_names]), *view.notes]
         self._lines = [line for remark in said for line in textwrap.wrap(remark, width=65 * len(shown) + 15)]
         self._handles = list(_legend(view))
-        self._columns = min(len(self._handles), 3 * len(shown) + 1)
+        widest = _KEY + _LETTER * max(len(str(handle.get_label())) for handle in self._handles)
+        fitting = int((_SIDES + _WIDE * len(shown)) / widest)
+        self._columns = max(1, min(len(self._handles), 3 * len(shown) + 1, fitting))
         self._foot = 0.1 + 0.175 * len(self._lines)
         self.height = self._foot + 0.25 + 0.21 * math.ceil(len(self._handles) / self._columns)
 

@@ -30,12 +30,14 @@ class Recomputed:
         same: records and races whose figures came out as recorded.
         older: those whose derivation this program no longer has.
         bare: those that have no figures: nothing was measured.
+        recorded: those whose figures were read from a table: there is nothing to derive them from.
         differs: a line each for whatever is not as recorded, or cannot be derived.
     """
 
     name: str
     same: int = 0
     bare: int = 0
+    recorded: int = 0
     older: Counter[int] = field(default_factory=Counter)
     differs: list[str] = field(default_factory=list)
 
@@ -48,6 +50,8 @@ class Recomputed:
         lines = [f"{self.name}: {self.same} derived again from raw data, bit for bit as recorded"]
         if self.bare:
             lines.append(f"{self.bare} without figures: nothing was measured")
+        if self.recorded:
+            lines.append(f"{self.recorded} read from a recorded table: there is nothing to derive them from")
         for number, count in sorted(self.older.items()):
             lines.append(
                 f"{count} not compared: they belong to derivation {number}, this program has derivation {DERIVATION}"
@@ -80,7 +84,9 @@ def _compare(found: Recomputed, data: StudyData, record: Record) -> None:
         found.differs.append(f"{name}: {error}")
         return
     if raw is None:
-        if record.metrics:
+        if record.evaluation.recorded:
+            found.recorded += 1
+        elif record.metrics:
             found.differs.append(f"{name}: no raw data, its figures cannot be derived")
         else:
             found.bare += 1

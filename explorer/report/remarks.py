@@ -53,7 +53,12 @@ def footnotes(
     samples. Empty when nothing is to be said.
     """
     shown, among, notes = list(records), list(view.metrics if metrics is None else metrics), []
-    kinds = ((wording.ESTIMATED, "estimated"), (wording.SIMULATED, "simulated"), (wording.SCALED, "scaled"))
+    kinds = (
+        (wording.ESTIMATED, "estimated"),
+        (wording.SIMULATED, "simulated"),
+        (wording.RECORDED, "recorded"),
+        (wording.SCALED, "scaled"),
+    )
     for mark, pick in kinds:
         concerned = {name for record in shown for name in getattr(record.evaluation, pick)}
         names = [name for name in among if name in concerned]

@@ -110,7 +110,7 @@ def _aligned(cells: Sequence[str]) -> tuple[str, ...]:
 
 
 def _split(text: str) -> tuple[str, str]:
-    value = text.partition(" ±")[0].rstrip(wording.ESTIMATED + wording.SIMULATED + wording.SCALED)
+    value = text.partition(" ±")[0].rstrip("".join(wording.MEANING))
     return value, text[len(value) :]
 
 

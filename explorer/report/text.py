@@ -79,7 +79,8 @@ def row(record: Record, view: View) -> dict[str, Any]:
     cells: dict[str, Any] = {"trial": record.number, **record.params}
     for name, metric in record.metrics.items():
         cells |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
-    words = {"estimated": evaluation.estimated, "simulated": evaluation.simulated, "flags": evaluation.flags}
+    words = {"estimated": evaluation.estimated, "simulated": evaluation.simulated, "recorded": evaluation.recorded}
+    words |= {"flags": evaluation.flags}
     cells |= {name: " ".join(values) for name, values in words.items()}
     cells["scaled"] = " ".join(f"{name}={ratio:.4g}" for name, ratio in evaluation.scaled.items())
     cells |= {"on_front": int(record.number in view.on_front), "probability": view.probability(record)}
@@ -138,7 +139,7 @@ def columns(view: View, *, ending: Sequence[str] = ()) -> list[str]:
     """The names in `row`; those of `ending` stand before where and when it was measured."""
     metrics = [f"{name}{end}" for name in view.metrics for end in ("", "_low", "_high")]
     against = [f"{name}_against_dense{end}" for name in view.compared for end in ("", "_p")]
-    marks = ["estimated", "simulated", "flags", "scaled", "on_front", "probability", "readings"]
+    marks = ["estimated", "simulated", "recorded", "flags", "scaled", "on_front", "probability", "readings"]
     return ["trial", *view.axes, *metrics, *against, *marks, *ending, "device", "started", "seconds"]
 
 

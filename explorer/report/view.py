@@ -199,9 +199,10 @@ class View:
         return f"hypervolume {self.hypervolume:.3f} of the box from the worst to the best complete trial: {spans}"
 
     def _is_dense_fp32(self, record: Record) -> bool:
-        fixed = self.study.get("experiment", {}).get("fixed", {})
-        everything = {"precision": "fp32", "prune_ratio": 0, **fixed, **record.params}
-        return bool(everything["precision"] == "fp32" and everything["prune_ratio"] == 0)
+        experiment = self.study.get("experiment", {})
+        unsaid = {} if "recorded" in experiment else {"precision": "fp32", "prune_ratio": 0}  # a table leaves it open
+        everything = {**unsaid, **experiment.get("fixed", {}), **record.params}
+        return everything.get("precision") == "fp32" and everything.get("prune_ratio", 0) == 0
 
 
 def load(folder: Path) -> View:

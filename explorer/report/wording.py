@@ -18,13 +18,16 @@ _UNITS = {
     "s": "s",
     "c": "°C",
     "hz": "Hz",
+    "khz": "kHz",
+    "mhz": "MHz",
 }
 _SPECIAL = {"subjects_25ips": ("subjects at 25/s", ""), "macs": ("MACs", ""), "params": ("parameters", "")}
 
-ESTIMATED, SIMULATED, SCALED, DOUBTFUL = "*", "†", "‡", "!"
+ESTIMATED, SIMULATED, RECORDED, SCALED, DOUBTFUL = "*", "†", "§", "‡", "!"
 MEANING = {
     ESTIMATED: "estimated by a model, not measured",
     SIMULATED: "simulated: a virtual board, not a real one",
+    RECORDED: "recorded: read from a table that was measured before",
     SCALED: "brought to one scale by the reference engine measured beside (boards.jsonl)",
 }
 
@@ -46,11 +49,16 @@ def heading(name: str) -> str:
 
 
 def marks(record: Record, metric: str) -> str:
-    """``*`` for an estimated metric, ``†`` for a simulated one, ``‡`` for one brought to another scale;
-    belongs wherever the number is printed.
+    """``*`` for an estimated metric, ``†`` for a simulated one, ``§`` for one from a recorded table, ``‡`` for one
+    brought to another scale; belongs wherever the number is printed.
     """
     found = record.evaluation
-    marked = ((ESTIMATED, found.estimated), (SIMULATED, found.simulated), (SCALED, found.scaled))
+    marked = (
+        (ESTIMATED, found.estimated),
+        (SIMULATED, found.simulated),
+        (RECORDED, found.recorded),
+        (SCALED, found.scaled),
+    )
     return "".join(mark for mark, metrics in marked if metric in metrics)
 
 

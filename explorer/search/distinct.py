@@ -35,6 +35,7 @@ class Grid:
     def __init__(self, space: Space) -> None:
         self.axes = {axis.name: axis for axis in space.axes}
         self.candidates = space.candidates
+        self.listed = space.listed is not None
         self._levels = np.array([self._levels_of(c.params) for c in self.candidates]).reshape(-1, len(self.axes))
         self._row = {tuple(levels): row for row, levels in enumerate(self._levels.tolist())}
         self._free = np.ones(len(self.candidates), dtype=bool)

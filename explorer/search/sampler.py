@@ -145,7 +145,8 @@ class _Table:
         only = self.known.depends_on.get(quantity)
         chosen = [j for j, name in enumerate(self._names) if only is None or name in only]
         axes = [self._axis(self._names[j]) for j in chosen]
-        stages = [self._alike(axes) for axes in self.known.shared.get(quantity, ())]
+        told = {tuple(name for name in self._names if name in axes) for axes in self.known.shared.get(quantity, ())}
+        stages = [self._alike(axes) for axes in sorted(told - {()})]
         groups = np.stack(stages, axis=1) if stages else None
         return Shape(axes, self._levels[:, chosen], groups)
 

@@ -23,7 +23,9 @@ from explorer.result import Constraint, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
-from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Candidate, Params, Space
+from explorer.space import COMPRESSION_AXES, DEPLOYMENT_AXES, TRAINING_AXES, Candidate, Params, Space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth a line is told by whoever asks
 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
@@ -36,6 +38,7 @@ OF_THE_OUTPUTS = (*COMPRESSION_AXES, "precision", "runtime", "placement")
 # What candidates share the luck of: a checkpoint, and a network that runs in one precision; an engine and its network.
 OF_NETWORKS = (TRAINING_AXES, OF_THE_OUTPUTS)
 OF_ENGINES = (TRAINING_AXES, (*OF_THE_OUTPUTS, "batch"))
+SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 
 
 class Search:
@@ -60,9 +63,10 @@ class Search:
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
-        seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        inner = SAMPLERS.load(sampler)(seed)
-        self._sampler = Distinct(inner, self._grid, seed=seed)
+        other = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
+        made = SAMPLERS.load(sampler)
+        inner = made(seed if made is FrontSampler else other)  # but for ours, which goes on as if nothing had happened
+        self._sampler = Distinct(inner, self._grid, seed=other)
         if isinstance(inner, FrontSampler):
             inner.know(self._known())
         directions = [
@@ -78,11 +82,17 @@ class Search:
         """What is known of the space before anything is measured."""
         metrics: dict[int | str, str] = {i: objective.metric for i, objective in enumerate(self._objectives)}
         metrics |= {str(constraint): constraint.metric for constraint in self._constraints}
-        scores = [quantity for quantity, metric in metrics.items() if not metric.startswith(OF_THE_ENGINE)]
+        recorded = self._grid.listed  # a table's columns mean what their names say, and of others nothing is known
+        scores = [
+            quantity
+            for quantity, metric in metrics.items()
+            if not metric.startswith(OF_THE_ENGINE) and (not recorded or metric.startswith(SCORES))
+        ]
+        strange = [name for name in self._grid.axes if name not in DEPLOYMENT_AXES]
         return Known(
             self._sampler.distributions,
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
-            depends_on=dict.fromkeys(scores, OF_THE_OUTPUTS),
+            depends_on=dict.fromkeys(scores, (*OF_THE_OUTPUTS, *strange)),
             shared={q: OF_NETWORKS if q in scores else OF_ENGINES for q in metrics},
             limits=dict(self._limits()),
         )
@@ -188,6 +198,7 @@ def baseline(candidates: Sequence[Candidate]) -> Candidate:
 
     def rank(candidate: Candidate) -> tuple[float, bool]:
         values = candidate.all
-        return float(values.get("prune_ratio", 0.0)), values.get("precision", "fp32") != "fp32"
+        ratio = values.get("prune_ratio", 0.0)  # of a recorded table it may be a word
+        return 0.0 if isinstance(ratio, str) else float(ratio), values.get("precision", "fp32") != "fp32"
 
     return min(candidates, key=rank)

@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from explorer.derivation import VOID
-from explorer.fleet.duties import Duties
 from explorer.fleet.member import Member
 from explorer.result import Metric, Record
-from explorer.scale import Metrics, Scale, scale_of
+from explorer.scale import Metrics, Past, Scale, scale_of
 from explorer.store import Store
 
 VOIDS = 3  # in a row, after which a board's numbers are flagged instead of void
@@ -28,8 +27,8 @@ Note = Callable[[str], None]
 class Control:
     """Writes what the reference yielded, and sets each board's scale."""
 
-    def __init__(self, store: Store, duties: Duties, note: Note) -> None:
-        self._store, self._duties, self._note = store, duties, note
+    def __init__(self, store: Store, past: Past, note: Note) -> None:
+        self._store, self._past, self._note = store, past, note
         self._void: dict[str, int] = {}  # board → void trials in a row
         for record in store.records:
             self._count(record)
@@ -72,7 +71,7 @@ class Control:
             self._note(f"{member.spec}: {words}; from now on its numbers are kept, flagged")
 
     def _keep(self, line: Mapping[str, Any]) -> None:
-        past, board = self._duties.past, str(line["board"])
+        past, board = self._past, str(line["board"])
         past.first = past.first or board
         if "latency_ms" in line:
             past.keep(board, str(line.get("power_mode", "")), Metric.from_json(line["latency_ms"]))

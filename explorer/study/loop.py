@@ -15,16 +15,14 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from explorer.compression import Compression
 from explorer.config import Experiment
-from explorer.errors import DeviceLost, Infeasible, JobFailed, in_one_line, on_board
+from explorer.errors import DeviceLost, Infeasible, JobFailed, in_one_line
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
-from explorer.oracle import Foresight
-from explorer.pipeline import Done, Pipeline
+from explorer.pipeline import Done
 from explorer.result import Evaluation, Record
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
@@ -35,6 +33,7 @@ from explorer.study.control import Control
 from explorer.study.order import Waiting, modes_of
 from explorer.study.race import Racing, result_of, share_s
 from explorer.study.watcher import Watcher
+from explorer.study.workshop import Workshop
 
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
 # and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
@@ -51,15 +50,12 @@ class Loop:
         fleet: Fleet,
         store: Store,
         *,
-        compression: Compression,
-        pipeline: Pipeline,
+        workshop: Workshop,
         control: Control,
-        foresight: Foresight,
         watcher: Watcher,
     ) -> None:
-        self._foresight = foresight
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
-        self._compression, self._pipeline, self._watcher = compression, pipeline, watcher
+        self._refusal, self._prepare, self._watcher = workshop.refusal, workshop.prepare, watcher
         plan, before = experiment.search, store.records
         self._search = Search(
             experiment.space,
@@ -132,20 +128,6 @@ class Loop:
         refusal = self._refusal(candidate)
         network = self._prepare(candidate) if refusal is None else None
         self._queue.add(Turn(candidate, network, refusal, number=number))
-
-    def _refusal(self, candidate: Candidate) -> Infeasible | None:
-        """Why no board of the fleet can run a candidate, as far as that is known before anything is made for it."""
-        board = self._fleet.any
-        if why := self._foresight.before(candidate.deployment):  # first: it names the source of what it says
-            return Infeasible(on_board(board.name, why))
-        try:
-            board.check(candidate.deployment)
-        except Infeasible as refusal:
-            return refusal
-        return None
-
-    def _prepare(self, candidate: Candidate) -> Future[Done]:
-        return self._pipeline.prepare(self._compression.of(candidate))
 
     # Handing out
 

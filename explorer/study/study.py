@@ -1,6 +1,7 @@
 """A study: its folder, its data and its boards are opened, and the loop is let run; each closed again whatever happens.
 
 folder ──► refuse another experiment ──► nothing left to do? ──► boards ──► loop ──► Ending
+                                                                  └ or a recorded table in their place
 """
 
 from __future__ import annotations
@@ -18,21 +19,25 @@ from explorer.config import Experiment, differences
 from explorer.datasets import DATASETS
 from explorer.datasets.protocols import Dataset
 from explorer.datasets.reference import FloatReference
-from explorer.device import Device
 from explorer.errors import BadInput, Problem, in_one_line
 from explorer.execution import LocalProcesses
 from explorer.fleet.builds import BuildServer
 from explorer.fleet.duties import Duties
 from explorer.fleet.fleet import Fleet
+from explorer.fleet.member import Board
+from explorer.fleet.recorded import RecordedDuties
 from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Pipeline
+from explorer.recorded import Recording
 from explorer.result import Record
+from explorer.scale import Past
 from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
 from explorer.study.budget import Budget
 from explorer.study.control import Control, compares_boards
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
 from explorer.study.watcher import Watcher
+from explorer.study.workshop import Compressing, NothingToMake
 from explorer.transports import specs
 from explorer.transports.boards import boards
 
@@ -71,8 +76,11 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
         watcher.begins(experiment, planned=len(before), records=before, note="")  # no device is needed to say so
         return Ending(reason, folder, ())
     note = f"the earlier study was set aside as {aside}" if aside else ""
-    with open_store(folder) as store, _pipeline(cache) as pipeline:  # the folder first: no other run may hold it
-        return _explore(experiment, store, pipeline, watcher, note=note)
+    with open_store(folder) as store:  # first: no other run may hold it
+        if experiment.recorded is not None:
+            return _replay(experiment, experiment.recorded, store, watcher, note=note)
+        with _pipeline(cache) as pipeline:
+            return _explore(experiment, store, pipeline, watcher, note=note)
 
 
 def _nothing_left(experiment: Experiment, folder: Path, budget: Budget) -> str:
@@ -94,23 +102,28 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         compression = Compression(experiment, dataset, artifacts=pipeline.artifacts, target=target)
         graph = _uncompressed(experiment, compression, pipeline)
         foresight = duties.foresight = Foresight(capabilities, pipeline.artifacts.root, graph=graph)
-        control = Control(store, duties, watcher.note)
-        loop = Loop(
-            experiment,
-            fleet,
-            store,
-            compression=compression,
-            pipeline=pipeline,
-            control=control,
-            foresight=foresight,
-            watcher=watcher,
-        )
+        control = Control(store, duties.past, watcher.note)
+        workshop = Compressing(compression, pipeline, foresight, fleet)
+        loop = Loop(experiment, fleet, store, workshop=workshop, control=control, watcher=watcher)
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         for absent in fleet.absent:
             watcher.note(f"{in_one_line(absent)}; going on without it, and trying again")
         duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
         if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
+        return Ending(loop.run(), store.folder, tuple(loop.written))
+
+
+def _replay(experiment: Experiment, recording: Recording, store: Store, watcher: Watcher, *, note: str) -> Ending:
+    """Explore a table that was measured before: nothing is made, and every answer is looked up."""
+    work = RecordedDuties(experiment, recording)
+    with closing(Fleet.gather(experiment.devices, work, patience_s=dict.fromkeys(experiment.devices, 0.0))) as fleet:
+        store.describe(_described(experiment, fleet.any))
+        control = Control(store, Past(), watcher.note)
+        loop = Loop(experiment, fleet, store, workshop=NothingToMake(), control=control, watcher=watcher)
+        watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
+        if recording.repeated:
+            watcher.note(f"candidates with several rows: {recording.repeated}; their mean is taken, its interval told")
         return Ending(loop.run(), store.folder, tuple(loop.written))
 
 
@@ -190,7 +203,7 @@ def _refuse_other(folder: Path, experiment: Experiment) -> None:
         raise BadInput(Problem("this folder belongs to another experiment", file=folder, seen=seen, hint=hint))
 
 
-def _described(experiment: Experiment, device: Device) -> dict[str, Any]:
+def _described(experiment: Experiment, device: Board) -> dict[str, Any]:
     return {
         "study": experiment.study,
         "objectives": [{"metric": o.metric, "direction": o.direction} for o in experiment.objectives],

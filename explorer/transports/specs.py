@@ -2,6 +2,7 @@
 
 local:                     this machine
 sim:NAME                   a virtual Jetson, one of `SIMULATED`
+recorded:TABLE             no board: a table that was measured before, which a space file alone can give
 ssh://[user@]host[:port]   any board with an SSH server; the host may be an alias of ~/.ssh/config
 NAME or NAME:              a board described in agents/devices/NAME.yaml
 some/board.yaml            a board, or a group of boards, described in a file of the user's own
@@ -22,15 +23,12 @@ from explorer.registry import nearest
 
 LOCAL = "local:"
 SIM = "sim:"
+RECORDED = "recorded:"
 # The boards that the agent can be, without one: `explorer_agent.virtual.boards`.
 SIMULATED = ("nano", "xavier-nx", "agx-xavier", "orin-nano", "orin-nx-16", "agx-orin-64", "thor")
 ALLOWED = (
     "local:, sim:NAME, ssh://[user@]host[:port], the name of a board (explorer list devices), or a board's .yaml file"
 )
-# Kinds of devices that belong to the plan of the project, not to this version.
-LATER = {
-    "recorded": "recorded tables come in a later version",
-}
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\+-]*\$?")
 
@@ -51,7 +49,7 @@ def expand(spec: str, *, known: Mapping[str, Path], search: Path) -> tuple[str, 
 
 def file_of(spec: str, *, known: Mapping[str, Path], search: Path | None) -> Path | None:
     """The file that describes the board `spec`; None for one that is reached by its address alone."""
-    if spec.startswith(("ssh://", SIM)):
+    if spec.startswith(("ssh://", SIM, RECORDED)):
         return None
     if (name := spec.removesuffix(":")) in known:
         return known[name]
@@ -85,7 +83,8 @@ def _expanded(spec: str, known: Mapping[str, Path], search: Path, inside: tuple[
         return [check_address(spec)]
     if spec.startswith(SIM):
         return [SIM + check_simulated(spec.removeprefix(SIM))]
-    _refuse_later(spec)
+    if spec.startswith(RECORDED):
+        raise _no_board(spec)
     file = file_of(spec, known=known, search=search)
     if file is None or not file.is_file():
         raise _unknown(spec, known, file)
@@ -172,9 +171,9 @@ def _badly_written(spec: str, wanted: str, hint: str) -> BadInput:
     return BadInput(Problem(f"not an address of a device: it needs {wanted}", seen=spec, allowed=ALLOWED, hint=hint))
 
 
-def _refuse_later(spec: str) -> None:
-    if (hint := LATER.get(spec.partition(":")[0], "")) and ":" in spec:
-        raise BadInput(Problem("this kind of device is not available yet", seen=spec, allowed=ALLOWED, hint=hint))
+def _no_board(spec: str) -> BadInput:
+    hint = "give it in a space file of its own, as all there is: device: recorded:TABLE.csv"
+    return BadInput(Problem("a recorded table is no board", seen=spec, allowed=ALLOWED, hint=hint))
 
 
 def _is_path(spec: str) -> bool:

@@ -96,7 +96,7 @@ def test_what_is_no_duration(text: str) -> None:
         ("device_options: {clocks: look}", "device_options.clocks", "did you mean 'lock'"),
         ("patience_s: 3", "patience_s", "it belongs below device_options:"),
         ("device: ['sim:orin']", "device[0]", "no such virtual board"),
-        ("device: ['recorded:tx2']", "device[0]", "later version"),
+        ("device: ['local:', 'recorded:t.csv']", "device[1]", "a recorded table is no board"),
         ("device_options: {seed: -1}", "device_options.seed", "0 or more"),
         ("device_options: {faults: 3}", "device_options.faults", "keys and values"),
         ("device: lokal", "device", "did you mean 'local:'"),

@@ -57,11 +57,20 @@ def test_what_is_out_of_shape_is_refused(validator: Draft202012Validator, change
     assert not validator.is_valid(valid | change)
 
 
+def test_a_recorded_table_has_columns_of_its_own_and_no_model(validator: Draft202012Validator) -> None:
+    recorded = {"device": "recorded:t.csv", "space": ["cores", "clock"], "objectives": {"seconds_a_frame": "min"}}
+    assert validator.is_valid(recorded)
+    assert validator.is_valid(recorded | {"space": {"cores": [1, 2]}, "device_options": {"seconds": "took"}})
+    assert not validator.is_valid(recorded | {"device": "local:"})
+    assert not validator.is_valid(recorded | {"space": []})
+
+
 def test_every_axis_is_described_free_and_fixed() -> None:
     properties = json_schema()["properties"]
     for name, spec in AXES.items():
         assert spec.summary in properties[name]["description"]
-    assert properties["space"]["properties"]["batch"]["examples"] == [[1, 4, 16]]
+    measured = json_schema()["else"]["properties"]
+    assert measured["space"]["properties"]["batch"]["examples"] == [[1, 4, 16]]
     assert properties["precision"]["default"] == "fp32"
 
 

@@ -159,3 +159,15 @@ def test_what_an_earlier_run_had_begun_is_asked_for_again_and_not_twice() -> Non
     others = [candidate.key for candidate in iter(search.ask, None)]
     assert len(set(others)) == SPACE.size - 1
     assert wanted.key not in others
+
+
+def test_of_a_table_nothing_is_assumed_but_what_its_columns_names_say() -> None:
+    """The program knows that accuracy does not depend on the batch; what strange columns depend on, nobody does."""
+    axes = (Axis("batch", (1, 4)), Axis("image_size", (224, 299)))
+    points = tuple({"batch": batch, "image_size": size} for batch in (1, 4) for size in (224, 299))
+    objectives = (Objective("seconds_a_frame", "min"), Objective("accuracy", "max"))
+    search = Search(Space(axes, listed=points), objectives, sampler="random", seed=0)
+    depends_on = search._known().depends_on
+    assert set(depends_on) == {1}
+    assert "image_size" in depends_on[1]
+    assert "batch" not in depends_on[1]

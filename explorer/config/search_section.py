@@ -1,0 +1,43 @@
+"""How a study is called, how its candidates are chosen, and when it stops."""
+
+from __future__ import annotations
+
+from explorer.config.document import Document
+from explorer.config.experiment import SearchPlan
+from explorer.config.sections import SearchSection, StudyName, seconds_of
+from explorer.config.shape import section_of, shaped_as
+from explorer.registry import nearest
+from explorer.search import SAMPLERS
+
+TRIALS = 100  # when the file sets no limit
+
+
+def read_study(document: Document) -> str:
+    """The study's name; the file's where it gives none."""
+    given = document.data.get("study")
+    if given is None:
+        return document.file.stem
+    return str(shaped_as(StudyName, document, ("study",), given))
+
+
+def read_search(document: Document) -> SearchPlan:
+    """The plan of the search; where it cannot be read, a stand-in."""
+    section = section_of(document, "search", SearchSection)
+    if section.sampler not in SAMPLERS and ":" not in section.sampler:
+        names = list(SAMPLERS)
+        hint = nearest(section.sampler, names)
+        document.complain(
+            "unknown sampler", ("search", "sampler"), seen=repr(section.sampler), allowed=", ".join(names), hint=hint
+        )
+    if section.hours is not None and section.timeout is not None:
+        document.complain("hours and timeout say the same thing", ("search", "timeout"), hint="keep one of the two")
+    seconds = section.hours * 3600 if section.hours is not None else None
+    if section.timeout is not None:
+        seconds = seconds_of(section.timeout)
+    trials = TRIALS if section.trials is None and seconds is None else section.trials
+    return SearchPlan(section.sampler, trials, seconds, section.seed, race_s=_race_s(section.race))
+
+
+def _race_s(text: str) -> float | None:
+    """Seconds of a race; None leaves it to the study."""
+    return None if text == "auto" else 0.0 if text == "off" else seconds_of(text)
