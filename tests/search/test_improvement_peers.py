@@ -72,7 +72,7 @@ def test_expected_improvement_agrees_with_volumes_of_draws(objectives: int) -> N
     draws = np.array([hypervolume([*points, y], corner) - before for y in rng.normal(mean, sd, (4_000, objectives))])
     (found,) = expected_improvement(mean[None], sd[None], undominated(points, corner))
     assert found == pytest.approx(draws.mean(), abs=4 * draws.std() / math.sqrt(len(draws)))
-    assert draws.std() / math.sqrt(len(draws)) < 0.05 * found
+    assert draws.std() / math.sqrt(len(draws)) < 0.06 * found
 
 
 def test_botorch_sets_a_floor_to_the_variance(peers: Any) -> None:
