@@ -20,7 +20,7 @@ help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # Set up again only when what the project needs has changed; a stamp in the environment remembers that it was done.
-$(VENV)/.host $(VENV)/.dev: $(VENV)/.%: pyproject.toml tools/set_up.py
+$(VENV)/.host $(VENV)/.dev $(VENV)/.peers: $(VENV)/.%: pyproject.toml tools/set_up.py
 	@test -n "$(PYTHON)" || { echo "explorer needs Python 3.11 or newer; say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) tools/set_up.py $(VENV) --extras $*
 	@touch $(VENV)/.host $@

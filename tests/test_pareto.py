@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
 from explorer.pareto import Front, dominates, front, hypervolume
-
-Points = NDArray[np.float64]
+from tests.fixtures.gains import Points, brute_cells, brute_front, brute_hypervolume, random_sets, sphere, volume
 
 # A coarse grid makes ties and duplicates frequent; the infinities must not disturb an order.
 grid = st.integers(-3, 3).map(float)
@@ -26,26 +24,6 @@ with_infinities = grid | st.sampled_from([math.inf, -math.inf, -0.0])
 def point_sets(draw: st.DrawFn, elements: st.SearchStrategy[float] = grid, largest: int = 12) -> Points:
     shape = draw(st.integers(1, largest)), draw(st.integers(1, 5))
     return draw(arrays(np.float64, shape, elements=elements))
-
-
-def brute_front(points: Points) -> list[bool]:
-    return [not any((q >= p).all() and (q > p).any() for q in points) for p in points]
-
-
-def brute_hypervolume(points: Points, reference: Points) -> float:
-    """Inclusion and exclusion over every subset."""
-    total = 0.0
-    for size in range(1, len(points) + 1):
-        for subset in itertools.combinations(points, size):
-            sides = np.maximum(np.min(subset, axis=0) - reference, 0.0)
-            total -= (-1) ** size * sides.prod()
-    return total
-
-
-def sphere(count: int, objectives: int, seed: int = 0) -> Points:
-    """Points none of which dominates another."""
-    points = abs(np.random.default_rng(seed).normal(size=(count, objectives)))
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
 
 
 @given(point_sets(elements=with_infinities))
@@ -114,6 +92,42 @@ def test_growing_front_with_many_boxes() -> None:
     for point in points:
         growing.add(point)
     assert sorted(growing.points.tolist()) == sorted(points[front(points)].tolist())
+
+
+def test_random_sets_agree_with_brute_force() -> None:
+    for points, corner in random_sets(100, seed=1):
+        assert front(points).tolist() == brute_front(points)
+        few = points[:10]
+        dominated, _ = brute_cells(few, corner)
+        beyond = np.full(corner.size, math.inf)
+        assert hypervolume(few, corner) == pytest.approx(volume(dominated, beyond), rel=1e-12, abs=0)
+
+
+def test_infinite_random_sets_agree_with_brute_force() -> None:
+    for points, _ in random_sets(100, seed=2, infinite=True):
+        assert front(points).tolist() == brute_front(points)
+
+
+def test_hypervolume_of_random_sets_keeps_its_laws() -> None:
+    rng = np.random.default_rng(3)
+    for points, corner in random_sets(100, seed=3):
+        found = hypervolume(points, corner)
+        mixed = rng.permutation(np.concatenate([points, points[: len(points) // 2]]))
+        assert hypervolume(mixed, corner) == pytest.approx(found, rel=1e-12, abs=0)
+        units, start = 2.0 ** rng.integers(-5, 6, corner.size), rng.integers(-5, 6, corner.size)
+        moved = hypervolume(points * units + start, corner * units + start)
+        assert moved == pytest.approx(found * units.prod(), rel=1e-6, abs=0)  # a move costs digits
+        swapped = rng.permutation(corner.size)
+        assert hypervolume(points[:, swapped], corner[swapped]) == pytest.approx(found, rel=1e-12, abs=0)
+
+
+def test_hypervolume_of_random_sets_only_grows() -> None:
+    rng = np.random.default_rng(4)
+    for points, corner in random_sets(100, seed=4):
+        least = hypervolume(points, corner) * (1 - 1e-12)
+        assert hypervolume(np.concatenate([points, corner + rng.normal(size=(3, corner.size))]), corner) >= least
+        assert hypervolume(points + rng.random(points.shape), corner) >= least
+        assert hypervolume(points, corner - rng.random(corner.size)) >= least
 
 
 def test_empty_and_single() -> None:

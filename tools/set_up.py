@@ -38,7 +38,7 @@ def main():
     """Set up; every step says in one line what it does."""
     parser = argparse.ArgumentParser(description="Make the project's environment.")
     parser.add_argument("venv")
-    parser.add_argument("--extras", default="host", help="host for none, else of pyproject.toml: dev, notebook")
+    parser.add_argument("--extras", default="host", help="host for none, else of pyproject.toml: dev, peers, notebook")
     asked = parser.parse_args()
     check_python()
     python = make_venv(asked.venv)

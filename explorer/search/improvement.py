@@ -21,12 +21,12 @@ from scipy.special import ndtr
 from explorer.pareto import front
 
 Floats = NDArray[np.float64]
-_AT_ONCE = 1 << 21  # numbers in memory at a time
+_AT_A_TIME = 128  # candidates: what is worked out for them stays in a processor's cache
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """Disjoint cuboids from `lower` to `upper`, each ``[k, m]``; `upper` may be infinite."""
+    """Disjoint cuboids from `lower` to `upper`, each ``[k, m]``; `upper` may be infinite, none is empty."""
 
     lower: Floats
     upper: Floats
@@ -36,62 +36,111 @@ def undominated(gains: ArrayLike, reference: ArrayLike) -> Boxes:
     """What lies above `reference` and is dominated by none of the points.
 
     Args:
-        gains: ``[n, m]``; points that do not exceed the reference everywhere count for nothing.
+        gains: ``[n, m]``, infinities are allowed; points that do not exceed the reference everywhere count for nothing.
         reference: ``[m]``, finite.
+
+    Raises:
+        ValueError: shapes do not fit, or a gain is NaN, or the reference is not finite.
     """
     corner = np.asarray(reference, dtype=np.float64)
-    points = np.asarray(gains, dtype=np.float64).reshape(-1, corner.size)
-    points = points[(points > corner).all(axis=1)]
-    if len(points):
-        points = np.unique(points[front(points)], axis=0)
+    if corner.ndim != 1 or not np.isfinite(corner).all():
+        raise ValueError(f"the reference must be one finite number for each objective, not {reference!r}")
     bounds, owners = -corner[None], _nobody(-corner)
-    for cost in -points:
+    for cost in -_best_above(gains, corner):
         bounds, owners = _cut(bounds, owners, cost)
     highest = np.full_like(bounds, -math.inf)
     for j in range(1, corner.size):
         highest[:, j] = owners[:, :j, j].max(axis=1)
-    return Boxes(-bounds, -highest)
+    solid = (highest < bounds).all(axis=1)  # points level with each other leave boxes with no inside
+    return Boxes(-bounds[solid], -highest[solid])
 
 
 def expected_improvement(mean: ArrayLike, sd: ArrayLike, boxes: Boxes) -> Floats:
     """Expected growth of the dominated volume by one more point, for n candidates of independent normal gains.
 
     Args:
-        mean: ``[n, m]``.
-        sd: ``[n, m]``; 0 where a gain is known.
+        mean: ``[n, m]``, finite.
+        sd: ``[n, m]``, finite; 0 where a gain is known.
         boxes: from `undominated`.
 
     Returns:
-        ``[n]``, in the product of the objectives' units.
+        ``[n]``, in the product of the objectives' units; never below 0.
+
+    Raises:
+        ValueError: shapes do not fit, or a number is not finite, or an sd is below 0.
     """
-    means, sds = np.asarray(mean, dtype=np.float64), np.asarray(sd, dtype=np.float64)
+    means, sds = _candidates(mean, sd, objectives=boxes.lower.shape[1])
+    sides = [_Sides.of(lower, upper) for lower, upper in zip(boxes.lower.T, boxes.upper.T, strict=True)]
     found = np.empty(len(means))
-    step = max(1, _AT_ONCE // len(boxes.lower))
-    for begin in range(0, len(means), step):
-        rows = slice(begin, begin + step)
-        volume = np.ones((len(means[rows]), len(boxes.lower)))
-        for j in range(means.shape[1]):
-            volume *= _expected_lengths(means[rows, j], sds[rows, j], boxes.lower[:, j], boxes.upper[:, j])
-        found[rows] = volume.sum(axis=1)
+    for begin in range(0, len(means), _AT_A_TIME):
+        rows = slice(begin, begin + _AT_A_TIME)
+        volume = np.ones((len(boxes.lower), len(means[rows])))
+        for side, centre, spread in zip(sides, means[rows].T, sds[rows].T, strict=True):
+            volume *= side.expected(centre, spread)
+        found[rows] = volume.sum(axis=0)
     return found
 
 
-def _expected_lengths(mean: Floats, sd: Floats, lower: Floats, upper: Floats) -> Floats:
-    """E[(min(y, upper) − lower)⁺] for each of n normals and k intervals, ``[n, k]``; each edge is looked at once."""
-    edges, places = np.unique(np.concatenate([lower, upper]), return_inverse=True)
-    beyond = _expected_excess(mean[:, None], sd[:, None], edges)
-    return np.asarray(beyond[:, places[: len(lower)]] - beyond[:, places[len(lower) :]])
+@dataclass(frozen=True)
+class _Sides:
+    """The sides of k boxes along one objective, where many share a side and more an edge: each is worked out once.
+
+    Attributes:
+        edges: distinct numbers, ascending ``[e, 1]``.
+        lower: of each distinct side, where it begins, a row of `edges`.
+        upper: of each distinct side, where it ends, a row of `edges`.
+        of_box: for each box the row of its side ``[k]``.
+    """
+
+    edges: Floats
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    of_box: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, lower: Floats, upper: Floats) -> _Sides:
+        sides, of_box = np.unique(np.stack([lower, upper]), axis=1, return_inverse=True)
+        edges, rows = np.unique(sides, return_inverse=True)
+        begin, end = rows.reshape(sides.shape)
+        return cls(edges[:, None], begin, end, of_box.reshape(-1))
+
+    def expected(self, mean: Floats, sd: Floats) -> Floats:
+        """E[(min(y, upper) − lower)⁺] for each of k boxes and n normals, ``[k, n]``."""
+        beyond = _expected_excess(mean, sd, self.edges)
+        return np.asarray(np.maximum(beyond[self.lower] - beyond[self.upper], 0.0)[self.of_box])
 
 
 def _expected_excess(mean: Floats, sd: Floats, edge: Floats) -> Floats:
     """E[(y − edge)⁺] of a normal y."""
-    known = np.maximum(mean - edge, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = (mean - edge) / sd
-        density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-        guessed = sd * density + (mean - edge) * ndtr(z)
-    found = np.where(sd > 0, guessed, known)
-    return np.where(np.isinf(edge), 0.0, np.maximum(found, 0.0))
+    gap = mean - edge
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        z = gap / sd
+        guessed = sd / math.sqrt(2 * math.pi) * np.exp(-0.5 * z * z) + gap * ndtr(z)
+    found = np.maximum(np.where(sd > 0, guessed, gap), 0.0)
+    return np.where(np.isinf(edge), 0.0, found)
+
+
+def _best_above(gains: ArrayLike, corner: Floats) -> Floats:
+    """The distinct points of the front that exceed `corner` in every objective."""
+    points = np.asarray(gains, dtype=np.float64)
+    best = points[front(points)] if points.size else np.empty((0, corner.size))
+    if best.shape[1] != corner.size:
+        raise ValueError(f"points of {best.shape[1]} objectives do not fit a reference of {corner.size}")
+    return np.unique(best[(best > corner).all(axis=1)], axis=0)
+
+
+def _candidates(mean: ArrayLike, sd: ArrayLike, *, objectives: int) -> tuple[Floats, Floats]:
+    """What is believed of the candidates, checked."""
+    means, sds = np.asarray(mean, dtype=np.float64), np.asarray(sd, dtype=np.float64)
+    if means.shape != sds.shape or means.shape[1:] != (objectives,):
+        seen = f"{list(means.shape)} and {list(sds.shape)}"
+        raise ValueError(f"mean and sd must both be tables [candidates, {objectives}], not of shapes {seen}")
+    broken = ~(np.isfinite(means) & np.isfinite(sds) & (sds >= 0)).all(axis=1)
+    if broken.any():
+        i = int(np.argmax(broken))
+        seen = f"mean {means[i].tolist()}, sd {sds[i].tolist()}"
+        raise ValueError(f"candidate {i} needs finite means, and finite sds of 0 or more; it has {seen}")
+    return means, sds
 
 
 def _nobody(corner: Floats) -> Floats:
