@@ -35,9 +35,8 @@ LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "
 # not change.
 OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 OF_THE_OUTPUTS = (*COMPRESSION_AXES, "precision", "runtime", "placement")
-# What candidates share the luck of: a checkpoint, and a network that runs in one precision; an engine and its network.
+# Whose luck scores share: a checkpoint's, and that of a network that runs in one precision.
 OF_NETWORKS = (TRAINING_AXES, OF_THE_OUTPUTS)
-OF_ENGINES = (TRAINING_AXES, (*OF_THE_OUTPUTS, "batch"))
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 
 
@@ -93,7 +92,7 @@ class Search:
             self._sampler.distributions,
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
             depends_on=dict.fromkeys(scores, (*OF_THE_OUTPUTS, *strange)),
-            shared={q: OF_NETWORKS if q in scores else OF_ENGINES for q in metrics},
+            shared=dict.fromkeys(scores, OF_NETWORKS),
             limits=dict(self._limits()),
         )
 
