@@ -118,10 +118,10 @@ class Kernel:
         """``[rows, others]``; axes are looked up half by half, for a space has few combinations of half its axes."""
         s = self.scales(logs)
         tables = [_matern(d / ell) for d, ell in zip(self._distances(s.power), s.length, strict=True)]
-        half = (len(tables) + 1) // 2
-        found, product = self._part(tables[:half], s.main[:half], range(half), rows, others)
+        half = len(self._halves[0][0].T)
+        found, product = self._part(0, tables[:half], s.main[:half], rows, others)
         if len(tables) > half:
-            added, factor = self._part(tables[half:], s.main[half:], range(half, len(tables)), rows, others)
+            added, factor = self._part(1, tables[half:], s.main[half:], rows, others)
             found += added
             product *= factor
         product *= s.together
@@ -132,19 +132,26 @@ class Kernel:
             found += (self._shape.foretold[rows] * s.foretold) @ self._shape.foretold[others].T
         return found
 
+    @cached_property
+    def _halves(self) -> list[tuple[Ints, Ints]]:
+        """For half of the axes and for the others: their combinations ``[k, axes]``, and each candidate's."""
+        levels = self._shape.levels
+        cut = (levels.shape[1] + 1) // 2
+        both = (np.unique(part, axis=0, return_inverse=True) for part in (levels[:, :cut], levels[:, cut:]))
+        return [(distinct, which.ravel()) for distinct, which in both]
+
     def _part(
-        self, tables: Sequence[Floats], weights: Floats, axes: range, rows: Ints, others: Ints
+        self, half: int, tables: Sequence[Floats], weights: Floats, rows: Ints, others: Ints
     ) -> tuple[Floats, Floats]:
-        """Sum and product over some axes, both ``[rows, others]``."""
-        levels = self._shape.levels[:, axes.start : axes.stop]
-        distinct, which = np.unique(levels[rows], axis=0, return_inverse=True)
+        """Sum and product over half of the axes, both ``[rows, others]``."""
+        distinct, which = self._halves[half]
         added = np.zeros((len(distinct), len(others)))
         product = np.ones((len(distinct), len(others)))
         for j, (table, weight) in enumerate(zip(tables, weights, strict=True)):
-            one = table[distinct[:, j][:, None], levels[others, j]]
+            one = table[distinct[:, j][:, None], distinct[which[others], j]]
             added += weight * one
             product *= one
-        return added[which.ravel()], product[which.ravel()]
+        return added[which[rows]], product[which[rows]]
 
     def _distances(self, power: Floats) -> list[Floats]:
         """Of each axis between its levels ``[levels, levels]``; from end to end 1."""

@@ -114,7 +114,9 @@ class _Table:
         """The parameters to try next; where nothing is untried, those of any candidate."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         measured = [other for other in trials if _is_measured(other)]
-        constraints = sorted({name for other in measured for name in other.constraints if name not in self.known.limits})
+        constraints = sorted(
+            {name for other in measured for name in other.constraints if name not in self.known.limits}
+        )
         quantities: list[Quantity] = [*range(len(study.directions)), *constraints]
         seen, taken = self._seen(study, trials, quantities)
         rng = np.random.default_rng((seed, len(trials)))
@@ -163,7 +165,7 @@ class _Table:
         signs = _signs(study)
         rows: dict[str, list[int]] = {"done": [], "refused": [], "pending": [], "taken": []}
         values: list[NDArray[np.float64]] = []
-        for trial in trials:
+        for trial in sorted(trials, key=_when_done):
             row = self._row_of(trial)
             if row is None:
                 continue
@@ -209,6 +211,12 @@ def _values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
         steps = round((distribution.high - distribution.low) / distribution.step)
         return [distribution.low + number * distribution.step for number in range(steps + 1)]
     raise ValueError(f"{name} has no end of values: give it a step, or choices")
+
+
+def _when_done(trial: FrozenTrial) -> tuple[bool, float, int]:
+    """In the order of their ends, as they are written down; then those under way."""
+    done = trial.datetime_complete
+    return done is None, 0.0 if done is None else done.timestamp(), trial.number
 
 
 def _is_measured(trial: FrozenTrial) -> bool:

@@ -17,14 +17,14 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from explorer.search.kernel import Kernel, Shape
+from explorer.search.posterior import JITTER, Posterior
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-_JITTER = 1e-6  # of a variance of 1
 _NOISE = (0.01, 1.5)  # median, and standard deviation of the logarithm
 _STEPS = 40
-_ENOUGH = 200  # results, spread over the study, that scales are learned from
+_ENOUGH = 128  # results, spread over the study, that scales are learned from
 _LEAST, _MOST = -20.0, 20.0  # logarithms of scales
 
 
@@ -43,10 +43,12 @@ class Learned:
     Attributes:
         best: the most likely ones ``[scales]``.
         doubt: a square root of their covariance ``[scales, scales]``.
+        first: rows of what they were learned from ``[n]``.
     """
 
     best: Floats
     doubt: Floats
+    first: Ints
 
     def drawn(self, many: int) -> Floats:
         """Scales that are as likely as not ``[many, scales]``, in pairs opposite to each other; always the same."""
@@ -55,10 +57,11 @@ class Learned:
 
 
 class Surrogate:
-    """What is believed of one quantity; keeps nothing of what it was told."""
+    """What is believed of one quantity; what it keeps saves time and changes nothing."""
 
     def __init__(self, shape: Shape) -> None:
         self._kernel = Kernel(shape)
+        self._kept: tuple[Learned, Posterior] | None = None
         distinct = np.concatenate([*_columns(shape)], axis=1)
         _, self._first, self._alike = np.unique(distinct, axis=0, return_index=True, return_inverse=True)
         self._alike = self._alike.ravel()
@@ -73,32 +76,33 @@ class Surrogate:
         some = np.linspace(0, len(rows) - 1, min(len(rows), _ENOUGH)).round().astype(np.intp)
         fit = _Fit(self._kernel, rows[some], _standard(values)[0][some])
         best = fit.most_likely()
-        return Learned(best, fit.doubt(best))
+        return Learned(best, fit.doubt(best), rows)
 
     def believe(self, rows: Ints, values: Floats, learned: Learned) -> Belief:
-        """What the values of some candidates say of all."""
+        """What the values of some candidates say of all; `rows` begin with those that the scales were learned from."""
         y, centre, spread = _standard(values)
-        mean, variance = self._predicted(rows, y, learned.best, self._first)
+        mean, variance = self._posterior(learned).believe(self._first[self._alike[rows]], y)
         return Belief(centre + spread * mean[self._alike], spread * np.sqrt(variance)[self._alike])
 
     def believe_of(self, some: Ints, rows: Ints, values: Floats, learned: Learned, many: int) -> Belief:
         """What they say of some candidates, averaged over so many drawn scales; in the order of `some`."""
         y, centre, spread = _standard(values)
-        looks = [self._predicted(rows, y, scales, some) for scales in learned.drawn(many)]
+        looks = [self._look(some, rows, y, scales) for scales in learned.drawn(many)]
         means, variances = (np.array(part) for part in zip(*looks, strict=True))
         sd = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
         return Belief(centre + spread * means.mean(axis=0), spread * sd)
 
-    def _predicted(self, rows: Ints, y: Floats, scales: Floats, some: Ints) -> tuple[Floats, Floats]:
-        """Mean and variance of some candidates, noise left out."""
-        logs, noise = scales[:-1], math.exp(scales[-1])
-        gram = self._kernel.between(logs, rows, rows)
-        gram[np.diag_indices(len(y))] += noise + _JITTER
-        factor = cho_factor(gram, lower=True)
-        cross = self._kernel.between(logs, some, rows)
-        half = solve_triangular(factor[0], cross.T, lower=True, check_finite=False)
-        variance = self._kernel.prior_variance(logs, some) - np.einsum("ij,ij->j", half, half)
-        return cross @ cho_solve(factor, y), np.maximum(variance, 1e-12)
+    def _look(self, some: Ints, rows: Ints, y: Floats, scales: Floats) -> tuple[Floats, Floats]:
+        everyone, place = np.unique(self._first[self._alike[np.concatenate([some, rows])]], return_inverse=True)
+        seen = self._first[self._alike[rows]]
+        mean, variance = Posterior(self._kernel, scales, everyone, seen).believe(seen, y)
+        return mean[place[: len(some)]], variance[place[: len(some)]]
+
+    def _posterior(self, learned: Learned) -> Posterior:
+        if self._kept is None or self._kept[0] is not learned:
+            first = self._first[self._alike[learned.first]]
+            self._kept = learned, Posterior(self._kernel, learned.best, self._first, first)
+        return self._kept[1]
 
 
 class _Fit:
@@ -143,7 +147,7 @@ class _Fit:
         """The matrix of what was seen, noise included, and how it changes with each logarithm."""
         gram, changes = self._kernel.derived(scales[:-1], self._rows)
         noise = math.exp(scales[-1]) * np.eye(len(self._y))
-        return gram + noise + _JITTER * np.eye(len(self._y)), np.concatenate([changes, noise[None]])
+        return gram + noise + JITTER * np.eye(len(self._y)), np.concatenate([changes, noise[None]])
 
 
 def _columns(shape: Shape) -> list[Floats]:
