@@ -37,7 +37,7 @@ Capabilities = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Turn:
-    """A candidate on its way: its network in the making, or the reason why it needs none.
+    """A candidate on its way, with its network in the making.
 
     Attributes:
         number: of the trial, given when a board is about to be asked for it.
@@ -48,7 +48,6 @@ class Turn:
 
     candidate: Candidate
     network: Future[Done] | None = None
-    refusal: Infeasible | None = None
     number: int = NOT_BEGUN
     attempt: int = 0
     measurement: int = 0

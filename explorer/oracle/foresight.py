@@ -33,17 +33,17 @@ class Foresight:
             graph: the uncompressed network; without, only the boards are asked.
         """
         self._target, self._graph = Target.of_capabilities(capabilities), graph
-        self._before: dict[tuple[tuple[str, Any], ...], str] = {}
+        self._before: dict[tuple[tuple[str, Any], ...], tuple[Refusal, ...]] = {}
         self._fingerprint = str(capabilities["fingerprint"])
         self._learnt = Learnt(folder / FILE)
 
-    def before(self, deployment: Mapping[str, Any]) -> str:
+    def before(self, deployment: Mapping[str, Any]) -> tuple[Refusal, ...]:
         """Why no candidate that is run so can work, whatever is done to the network; empty when nothing is known."""
         if not concerns(deployment):
-            return ""
+            return ()
         asked = tuple((name, deployment[name]) for name in ASKED if name in deployment)
         if asked not in self._before:
-            self._before[asked] = _said(refusals(self._target, self._graph, deployment))
+            self._before[asked] = refusals(self._target, self._graph, deployment)
         return self._before[asked]
 
     def of(self, onnx: Path, sha256: str, deployment: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ def as_json(view: View, *, pareto: bool) -> str:
         "dense_fp32": view.baseline.number if view.baseline else None,
         "doubts": [_doubt(flag, trials) for flag, trials in doubts(view.complete).items()],
         "left_out": [{"state": g.kind, "reason": g.reason, "trials": list(g.trials)} for g in left_out(view.records)],
+        "impossible": {"of": view.data.space_size, "reasons": view.data.impossible},
         "control": [to_json(one) for one in charts(view)],
         "method": method(view),
         "notes": list(view.notes),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer import store
+from explorer.impossible import sentence
 from explorer.lacks import axes_of, lacks
 from explorer.ranking import Paired, Standing, compare, standing
 from explorer.report import box, wording
@@ -261,6 +262,8 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
         yield f"No trial is complete yet ({states}), so there is no front. The first reason given: {reason}"
     elif len(complete) == 1:
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
+    if told := sentence(data.impossible, data.space_size or 0):
+        yield f"Never tried: {told}."
     if left_out := [r for r in complete if r not in compared]:
         numbers = wording.some([r.number for r in left_out])
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))

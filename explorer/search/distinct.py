@@ -7,7 +7,7 @@ last wish is taken. No trial is thrown away and none is left running.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,18 +32,35 @@ def distribution_of(axis: Axis) -> BaseDistribution:
 class Grid:
     """The candidates of a space as rows of level numbers, and which of them are taken."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, *, without: Collection[tuple[object, ...]] = ()) -> None:
+        """
+        Args:
+            space: whose candidates.
+            without: keys of candidates that are none of this grid's.
+        """
         self.axes = {axis.name: axis for axis in space.axes}
-        self.candidates = space.candidates
-        self._levels = np.array([self._levels_of(c.params) for c in self.candidates]).reshape(-1, len(self.axes))
-        self._row = {tuple(levels): row for row, levels in enumerate(self._levels.tolist())}
+        self.candidates = [candidate for candidate in space.candidates if candidate.key not in without]
+        levels = [self._levels_of(candidate.params) for candidate in self.candidates]
+        self._levels = np.array(levels, dtype=np.intp).reshape(len(levels), len(self.axes))
         self._free = np.ones(len(self.candidates), dtype=bool)
+        self._number()
         self._scale = np.array([_level_distance(axis) for axis in space.axes])
         self._categorical = np.array([axis.kind == "categorical" for axis in space.axes], dtype=bool)
 
     @property
     def free_count(self) -> int:
         return int(self._free.sum())
+
+    def drop(self, covers: Callable[[Candidate], bool]) -> int:
+        """Leave out what is untried and covered; how many candidates that are."""
+        kept = [not (free and covers(one)) for one, free in zip(self.candidates, self._free, strict=True)]
+        self.candidates = [one for one, stays in zip(self.candidates, kept, strict=True) if stays]
+        self._levels, self._free = self._levels[kept], self._free[kept]
+        self._number()
+        return kept.count(False)
+
+    def _number(self) -> None:
+        self._row = {tuple(levels): row for row, levels in enumerate(self._levels.tolist())}
 
     def take(self, params: Mapping[str, Any]) -> None:
         """Mark a candidate as tried; one that the space no longer holds is none of ours."""

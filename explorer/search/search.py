@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -41,6 +41,7 @@ class Search:
     Args:
         records: what earlier sessions of this study found; they count as told.
         constraints: that records will tell of; one that nobody names beforehand counts as well.
+        impossible: keys of candidates that are known to be so: they are never asked for.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class Search:
         seed: int,
         records: Sequence[Record] = (),
         constraints: Sequence[Constraint] = (),
+        impossible: Collection[tuple[object, ...]] = (),
     ) -> None:
-        self._grid = Grid(space)
+        self._grid = Grid(space, without=impossible)
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
@@ -82,6 +84,11 @@ class Search:
             depends_on=dict.fromkeys(scores, OF_THE_OUTPUTS),
             shared=dict.fromkeys(scores, TRAINING_AXES),
         )
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """Those that are not known to be impossible, tried ones included."""
+        return self._grid.candidates
 
     @property
     def left(self) -> int:

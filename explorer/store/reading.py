@@ -12,7 +12,7 @@ from typing import Any
 from explorer.errors import BadInput, Problem
 from explorer.result import Objective, Record
 from explorer.store.files import read_json, whole_objects
-from explorer.store.places import BOARDS, RACES, STUDY, TRIALS, race_path, raw_path, score_path
+from explorer.store.places import BOARDS, RACES, RUNS, STUDY, TRIALS, race_path, raw_path, score_path
 from explorer.tally import Tally
 
 # The format of study.json. 1: first.
@@ -40,6 +40,21 @@ class StudyData:
     def boards(self) -> tuple[dict[str, Any], ...]:
         """What `Store.append_board` has written, the oldest first."""
         return tuple(whole_objects(self.folder / BOARDS))
+
+    @cached_property
+    def runs(self) -> tuple[dict[str, Any], ...]:
+        """What `Store.append_run` has written, the oldest first."""
+        return tuple(whole_objects(self.folder / RUNS))
+
+    @property
+    def space_size(self) -> int | None:
+        """How many candidates the space has, impossible ones included; None where no run has told."""
+        return next((int(line["candidates"]) for line in reversed(self.runs) if "candidates" in line), None)
+
+    @property
+    def impossible(self) -> list[dict[str, Any]]:
+        """What the last run knew to be impossible before it began: {"count", "reason", "source"}, commonest first."""
+        return next((list(line["impossible"]) for line in reversed(self.runs) if "impossible" in line), [])
 
     def tallies(self, number: int) -> dict[str, Tally]:
         """The counts behind the scores of a trial, by metric; those that were kept."""

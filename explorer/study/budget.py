@@ -64,14 +64,27 @@ class Budget:
         """Seconds until `planned` candidates are done, if it goes on as in this run, which has finished some."""
         return (time.monotonic() - self._started) / (self.done - self._before) * (planned - self.done)
 
-    def why_done(self) -> str:
-        """Why there is nothing left to do; empty when there is."""
-        if self.done >= self._size:
-            return f"the space is exhausted: all {self.done} candidates are tried"
+    def why_done(self, untried: int | None = None) -> str:
+        """Why there is nothing left to do; empty when there is.
+
+        Args:
+            untried: how many possible candidates nobody has tried; None where that is not known: then it is over only
+                when every candidate of the space is tried.
+        """
+        if untried == 0 or self.done >= self._size:
+            return self._exhausted
         if self.out_of_time:
             return "the time is up"
         spent = self._limits.trials is not None and self.done >= self._limits.trials
         return f"the budget of {self._limits.trials} trials is spent" if spent else ""
+
+    @property
+    def _exhausted(self) -> str:
+        """That the space is; what is impossible was never tried."""
+        if self.done >= self._size:
+            return f"the space is exhausted: all {self.done:,} candidates have been tried"
+        rest = f"the other {self._size - self.done:,} of {self._size:,} are impossible"
+        return f"the space is exhausted: {self.done:,} candidates have been tried, {rest}"
 
 
 def spent_s(records: tuple[Record, ...], races: Sequence[Mapping[str, Any]] = ()) -> float:

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 
 from explorer.compression import Compression
 from explorer.config import Experiment
-from explorer.errors import DeviceLost, Infeasible, JobFailed, in_one_line, on_board
+from explorer.errors import DeviceLost, Infeasible, JobFailed, in_one_line
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
-from explorer.oracle import Foresight
+from explorer.impossible import Impossible
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Record
 from explorer.search.search import Search, baseline
@@ -54,10 +54,9 @@ class Loop:
         compression: Compression,
         pipeline: Pipeline,
         control: Control,
-        foresight: Foresight,
+        impossible: Impossible,
         watcher: Watcher,
     ) -> None:
-        self._foresight = foresight
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._compression, self._pipeline, self._watcher = compression, pipeline, watcher
         plan, before = experiment.search, store.records
@@ -68,6 +67,7 @@ class Loop:
             seed=plan.seed,
             records=before,
             constraints=experiment.constraints,
+            impossible=impossible.reasons,
         )
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
@@ -83,7 +83,7 @@ class Loop:
 
     def plainest(self) -> tuple[Candidate, Future[Done]] | None:
         """The candidate to compare boards by, and its network: dense, fp32, the first values of the axes."""
-        able = [c for c in self._experiment.space.candidates if self._refusal(c) is None]
+        able = self._search.candidates
         return (plain := baseline(able), self._prepare(plain)) if able else None
 
     def run(self) -> str:
@@ -104,7 +104,7 @@ class Loop:
                 self._hear()
             elif not self._race():
                 if not self._budget.closing or self._budget.out_of_time:
-                    return self._budget.why_done() + (f"; {self._racing.over}" if self._racing.over else "")
+                    return "; ".join(filter(None, [self._budget.why_done(self._search.left), self._racing.over]))
                 self._budget.keep(0.0)  # races need no more of the time: candidates may have it
 
     # Asking
@@ -126,23 +126,10 @@ class Loop:
         return self._search.left > 0 and self._budget.allows(len(self._queue) + len(self._under_way))
 
     def _ask(self, wanted: Candidate | None = None, *, number: int = NOT_BEGUN) -> None:
-        """Ask for a candidate and let its network be made; what the boards cannot run costs no work."""
+        """Ask for a candidate and let its network be made."""
         candidate = self._search.ask(wanted)
         assert candidate is not None  # _may_ask saw that one is left
-        refusal = self._refusal(candidate)
-        network = self._prepare(candidate) if refusal is None else None
-        self._queue.add(Turn(candidate, network, refusal, number=number))
-
-    def _refusal(self, candidate: Candidate) -> Infeasible | None:
-        """Why no board of the fleet can run a candidate, as far as that is known before anything is made for it."""
-        board = self._fleet.any
-        if why := self._foresight.before(candidate.deployment):  # first: it names the source of what it says
-            return Infeasible(on_board(board.name, why))
-        try:
-            board.check(candidate.deployment)
-        except Infeasible as refusal:
-            return refusal
-        return None
+        self._queue.add(Turn(candidate, self._prepare(candidate), number=number))
 
     def _prepare(self, candidate: Candidate) -> Future[Done]:
         return self._pipeline.prepare(self._compression.of(candidate))
@@ -154,10 +141,6 @@ class Loop:
             turn = replace(turn, number=self._next_number)
             self._next_number += 1
         self._watcher.trial(turn.candidate)
-        if turn.refusal is not None:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._settle(turn, turn.refusal, device=self._fleet.any.name, started=now, seconds=0.0)
-            return
         self._store.begin(turn.number, turn.candidate.params)
         self._under_way.add(turn.number)
         self._fleet.hand(turn)

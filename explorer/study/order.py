@@ -65,16 +65,15 @@ class Waiting:
         ready = [turn for turn in self._turns if alone or turn.network is None or turn.network.done()]
         turn = next(self._suiting(member, ready), ready[0] if ready else self._turns[0])
         self._turns.remove(turn)
-        if turn.refusal is None:
-            mode = _mode(turn)
-            member.streak = member.streak + 1 if mode == member.mode else 1
-            member.mode = mode
+        mode = _mode(turn)
+        member.streak = member.streak + 1 if mode == member.mode else 1
+        member.mode = mode
         return turn
 
     def _suiting(self, member: Member, ready: list[Turn]) -> Iterator[Turn]:
         """Those that need no other mode, while the board may stay in its own."""
         if self.modes > 1 and member.mode is not None and member.streak < STREAK:
-            yield from (turn for turn in ready if turn.refusal is None and _mode(turn) == member.mode)
+            yield from (turn for turn in ready if _mode(turn) == member.mode)
 
 
 def _mode(turn: Turn) -> str:

@@ -24,6 +24,7 @@ from explorer.execution import LocalProcesses
 from explorer.fleet.builds import BuildServer
 from explorer.fleet.duties import Duties
 from explorer.fleet.fleet import Fleet
+from explorer.impossible import by, impossible, sentence
 from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Pipeline
 from explorer.result import Record
@@ -89,11 +90,15 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
     known = read_study(store.folder).get("device") if (store.folder / STUDY).exists() else None
     duties = Duties(experiment, pipeline, dataset, store.folder, watcher.note, known)
     with _fleet(experiment, duties) as fleet:
-        duties.created = store.describe(_described(experiment, fleet.any))["created"]
         capabilities, target = fleet.any.capabilities, Target.of_capabilities(fleet.any.capabilities)
         compression = Compression(experiment, dataset, artifacts=pipeline.artifacts, target=target)
         graph = _uncompressed(experiment, compression, pipeline)
         foresight = duties.foresight = Foresight(capabilities, pipeline.artifacts.root, graph=graph)
+        left_out = impossible(experiment.space, by(foresight, fleet.any))
+        if not store.records:
+            left_out.refuse_all(experiment.path)
+        duties.created = store.describe(_described(experiment, fleet.any))["created"]
+        store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
         control = Control(store, duties, watcher.note)
         loop = Loop(
             experiment,
@@ -102,10 +107,12 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
             compression=compression,
             pipeline=pipeline,
             control=control,
-            foresight=foresight,
+            impossible=left_out,
             watcher=watcher,
         )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
+        if told := sentence(left_out.to_json(), experiment.space.size):
+            watcher.note(f"{told}; they cost no trial")
         for absent in fleet.absent:
             watcher.note(f"{in_one_line(absent)}; going on without it, and trying again")
         duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
