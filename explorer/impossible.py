@@ -102,6 +102,14 @@ def sentence(counts: Sequence[Mapping[str, Any]], candidates: int) -> str:
     return f"{count:,} of {candidates:,} candidates {verb} impossible on this board: {said(counts)}" if count else ""
 
 
+def ruled_out(trial: int, because: Mapping[str, Any], count: int) -> str:
+    """``12 candidates with power_mode 15W are left out: trial 3 has shown that they are impossible``."""
+    values = ", ".join(f"{axis} {value}" for axis, value in because.items())
+    one = count == 1
+    whose = f"{count:,} candidate{'s' * (not one)} with {values} {'is' if one else 'are'} left out"
+    return f"{whose}: trial {trial} has shown {'it' if one else 'them'} to be impossible"
+
+
 def said(counts: Sequence[Mapping[str, Any]]) -> str:
     """The commonest reasons with their counts, and how many candidates are impossible for others."""
     told = [f"{line['count']:,}: {line['reason']}" for line in counts[:NAMED]]

@@ -1,4 +1,4 @@
-"""What no board can run is counted by reason, and each deployment is asked for once, however many networks there are."""
+"""What no board can run is counted by reason; each deployment is asked for once, however many networks there are."""
 
 from __future__ import annotations
 

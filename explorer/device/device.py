@@ -377,7 +377,7 @@ def _ending(error: AgentError, where: str) -> Infeasible | JobFailed | DeviceLos
     if error.cause == "disk":
         return DeviceLost(f"{where}: {text}", mends_itself=False)
     if error.kind in ("infeasible", "unsupported"):
-        return Infeasible(f"{where}: {text}")
+        return Infeasible(f"{where}: {text}", because=error.because)
     return JobFailed(f"{where}: {text}", log_tail=error.trace)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer import store
-from explorer.impossible import sentence
+from explorer.impossible import ruled_out, sentence
 from explorer.lacks import axes_of, lacks
 from explorer.ranking import Paired, Standing, compare, standing
 from explorer.report import box, wording
@@ -264,6 +264,8 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
     if told := sentence(data.impossible, data.space_size or 0):
         yield f"Never tried: {told}."
+    for line in data.ruled_out:
+        yield f"Never tried: {ruled_out(line['trial'], line['because'], line['left_out'])}."
     if left_out := [r for r in complete if r not in compared]:
         numbers = wording.some([r.number for r in left_out])
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))

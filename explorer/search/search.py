@@ -28,6 +28,9 @@ from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Candidate, Params, S
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
 
+# Whether a board can be had in a mode depends on how it is set up, which somebody may have changed since a run ended:
+# what a trial has shown of these axes holds for the run.
+ASKED_ANEW = frozenset(("power_mode",))
 
 # Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
 # not change.
@@ -60,10 +63,9 @@ class Search:
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        inner = SAMPLERS.load(sampler)(seed)
-        self._sampler = Distinct(inner, self._grid, seed=seed)
-        if isinstance(inner, FrontSampler):
-            inner.know(self._known())
+        self._inner = SAMPLERS.load(sampler)(seed)
+        self._sampler = Distinct(self._inner, self._grid, seed=seed)
+        self._inform()
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
         ]
@@ -72,6 +74,15 @@ class Search:
         self._first = not records
         for record in records:
             self._restore(record)
+        self._worked = [Candidate(r.params, space.fixed) for r in records if r.state == "complete"]
+        for record in records:
+            if not ASKED_ANEW.intersection(record.because):
+                self.rule_out(record.because)
+
+    def _inform(self) -> None:
+        """Tell a sampler that can use it what there is to choose from."""
+        if isinstance(self._inner, FrontSampler):
+            self._inner.know(self._known())
 
     def _known(self) -> Known:
         """What is known of the space before anything is measured."""
@@ -124,9 +135,28 @@ class Search:
         """The candidate of these parameters, if the space holds it and nobody has tried it."""
         return self._grid.untried(params)
 
+    def is_rule(self, because: Params) -> bool:
+        """Whether no candidate with all of these values has worked; no values at all are no rule."""
+        return bool(because) and not any(candidate.has(because) for candidate in self._worked)
+
+    def rule_out(self, because: Params) -> int:
+        """Never ask for a candidate with all of these values, where they are a rule; how many that leaves out."""
+        if not self.is_rule(because):
+            return 0
+        left_out = self._grid.drop(lambda candidate: candidate.has(because))
+        if left_out:
+            self._inform()
+        return left_out
+
+    def withdraw(self, candidate: Candidate) -> None:
+        """Forget a candidate that was asked for and will not be tried."""
+        self._study.tell(self._asked.pop(candidate.key), state=TrialState.FAIL)
+
     def tell(self, candidate: Candidate, record: Record) -> None:
         """Let the sampler learn from a record of a candidate it proposed."""
         trial = self._asked.pop(candidate.key)
+        if record.state == "complete":
+            self._worked.append(candidate)
         if record.state == "failed":
             self._study.tell(trial, state=TrialState.FAIL)
             return

@@ -73,7 +73,7 @@ class Store:
         return tuple(whole_objects(self.folder / RACES))
 
     def append_run(self, line: Mapping[str, Any]) -> None:
-        """Write what is known as a run begins; it is on the disk when this returns."""
+        """Write what is known as a run begins, or what a trial has ruled out; it is on the disk when this returns."""
         self._append(RUNS, {**line, "time": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def append_board(self, line: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
-from explorer.impossible import Impossible
+from explorer.impossible import Impossible, ruled_out
 from explorer.pipeline import Done, Pipeline
 from explorer.result import Evaluation, Record
 from explorer.search.search import Search, baseline
@@ -256,10 +256,26 @@ class Loop:
         self._budget.done += 1
         self.written.append(record)
         self._search.tell(turn.candidate, record)
+        self._rule_out(record)
         done, eta_s = self._budget.done, self._budget.eta_s(self.planned)
         self._watcher.recorded(record, done=done, planned=self.planned, eta_s=eta_s)
         self._keep_time()
         return record
+
+    def _rule_out(self, record: Record) -> None:
+        """What the record shows to be impossible is never tried: neither asked for nor, if it waits already, begun."""
+        because = record.because
+        if not self._search.is_rule(because):
+            return
+        waiting = self._queue.withdraw(lambda turn: turn.candidate.has(because))
+        for turn in waiting:
+            self._search.withdraw(turn.candidate)
+        if not (count := len(waiting) + self._search.rule_out(because)):
+            return
+        self._store.append_run({"trial": record.number, "because": dict(because), "left_out": count})
+        self._watcher.note(ruled_out(record.number, because, count))
+        under_way = len(self._queue) + len(self._under_way)
+        self.planned = self._budget.planned(self._search.left + under_way)
 
     def _keep_time(self) -> None:
         """Let candidates leave enough of a limit of time for races."""
@@ -273,7 +289,9 @@ class Loop:
             case Infeasible():
                 measured = ending.measured or Evaluation()
                 broken = ending.violations
-                return replace(record, state="infeasible", evaluation=measured, constraints=broken, reason=str(ending))
+                because = ending.because if turn.candidate.has(ending.because) else {}
+                found = replace(record, state="infeasible", evaluation=measured, constraints=broken)
+                return replace(found, reason=str(ending), because=because)
             case JobFailed():
                 reason = "\n".join(filter(None, [str(ending), ending.log_tail]))
                 return replace(record, state="failed", evaluation=ending.measured or Evaluation(), reason=reason)

@@ -12,7 +12,7 @@ at most `STREAK` times by each board.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from explorer.config import Experiment
@@ -54,6 +54,13 @@ class Waiting:
     def put_in_front(self, turn: Turn) -> None:
         """The first in the queue."""
         self._turns.appendleft(turn)
+
+    def withdraw(self, covers: Callable[[Turn], bool]) -> list[Turn]:
+        """Take out the turns that are covered."""
+        out = [turn for turn in self._turns if covers(turn)]
+        for turn in out:
+            self._turns.remove(turn)
+        return out
 
     def take(self, member: Member, *, alone: bool) -> Turn:
         """The next turn for a board.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,32 @@ def test_what_an_earlier_run_had_begun_is_asked_for_again_and_not_twice() -> Non
     others = [candidate.key for candidate in iter(search.ask, None)]
     assert len(set(others)) == SPACE.size - 1
     assert wanted.key not in others
+
+
+@pytest.mark.parametrize("sampler", ["front", "tpe", "random"])
+def test_what_is_impossible_or_ruled_out_is_never_asked_for(sampler: str) -> None:
+    impossible = {c.key for c in SPACE.candidates if c.params["precision"] == "bf16"}
+    search = Search(SPACE, OBJECTIVES, sampler=sampler, seed=1, impossible=impossible)
+    records, asked = [], []
+    while (candidate := search.ask()) is not None:
+        asked.append(candidate)
+        record = judged(candidate, len(records))
+        because = {"precision": "fp32", "batch": 16} if record.state == "infeasible" else {}
+        records.append(replace(record, because=because))
+        search.tell(candidate, records[-1])
+        search.rule_out(because)
+    assert not impossible & {candidate.key for candidate in asked}
+    assert [record.state for record in records].count("infeasible") == 1
+    assert len(asked) == SPACE.size - len(impossible) - 7
+    again = Search(SPACE, OBJECTIVES, sampler=sampler, seed=1, impossible=impossible, records=records)
+    assert (again.left, again.ask()) == (0, None)
+
+
+def test_a_success_disproves_a_rule() -> None:
+    search = start("front")
+    candidate = search.ask()
+    assert candidate is not None
+    search.tell(candidate, judged(candidate, 0))
+    assert search.rule_out({"precision": candidate.params["precision"]}) == 0
+    assert search.rule_out({}) == 0
+    assert search.left == SPACE.size - 1
