@@ -51,12 +51,14 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")
     ] = False,
+    format: Annotated[str, typer.Option(help="Of what is said at the end: text, or json for scripts.")] = "text",
 ) -> None:
     """Explore a space, or continue where an earlier run of the same study stopped."""
     from explorer.artifacts import cache_root
     from explorer.config import load, override
-    from explorer.progress import Progress, summary
+    from explorer.progress import Progress, as_json, summary
 
+    _known_format(format)
     given = load(space)
     boards = tuple(device or ())
     experiment = override(
@@ -73,7 +75,7 @@ def run(
 
     with Progress() as progress:
         ending = study.run(experiment, results=results, cache=cache_root(), watcher=progress, fresh=fresh)
-    typer.echo(summary(ending))
+    typer.echo(as_json(ending) if format == "json" else summary(ending))
 
 
 @app.command(epilog="Example:  explorer report --pareto --format html --output front.html")
@@ -230,6 +232,13 @@ def check(
 
     if not report_on(device, format=format):
         raise typer.Exit(EXIT_NO_DEVICE)
+
+
+def _known_format(format: str) -> None:
+    from explorer.errors import BadInput, Problem
+
+    if format not in ("text", "json"):
+        raise BadInput(Problem("unknown format", path="--format", seen=repr(format), allowed="text, json"))
 
 
 def _recompute(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,13 @@ def summary(ending: Ending) -> str:
     lines += ["* estimated from declared watts, not measured"] if estimated else []
     lines += [f"{wording.SIMULATED} {wording.MEANING[wording.SIMULATED]}"] if simulated else []
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
+
+
+def as_json(ending: Ending) -> str:
+    """The same for scripts."""
+    trials = dict(Counter(record.state for record in ending.records))
+    told = {"stop": ending.stop, "why": ending.reason, "trials": trials, "results": str(ending.folder)}
+    return json.dumps(told, indent=2)
 
 
 def _folded(text: str, *, indent: int = 0) -> str:

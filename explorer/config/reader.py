@@ -140,7 +140,12 @@ def read_search(document: Document) -> SearchPlan:
     if section.timeout is not None:
         seconds = seconds_of(section.timeout)
     trials = TRIALS if section.trials is None and seconds is None else section.trials
-    return SearchPlan(section.sampler, trials, seconds, section.seed, race_s=_race_s(section.race))
+    stop_below = _stop_below(section.stop_below)
+    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, _race_s(section.race))
+
+
+def _stop_below(told: float | str) -> float | None:
+    return told if isinstance(told, float) else {"auto": None, "off": 0.0}[told]
 
 
 def _recipe(document: Document, name: str) -> RecipeSection:

@@ -271,6 +271,8 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))
         trials = f"{len(left_out)} complete trial{'s' * (len(left_out) > 1)} (number {numbers})"
         yield f"Left out of the comparison: {trials} without a finite value of {lacking}."
+    if data.ended is not None:
+        yield f"The last run ended: {data.ended['why']}."
     device, experiment = (data.study.get(name) or {} for name in ("device", "experiment"))
     found = lacks(device, axes_of(experiment), options=experiment.get("device_options"))
     yield from (f"In a lesser form: {lack}." for lack in found)

@@ -26,6 +26,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from explorer.pareto import hypervolume
 from explorer.search.proposer import Proposer, Seen
 from explorer.search.surrogate import Axis, Shape
 
@@ -37,6 +38,7 @@ Quantity = int | str
 # Of a trial's user attributes: which of its values are none, because they were not measured.
 UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
+_BEYOND = 0.05  # of the range that was seen
 MOST = 200_000  # candidates that are looked at one by one
 
 
@@ -65,6 +67,15 @@ class FrontSampler(BaseSampler):
         self._independent = RandomSampler(seed)
         self._intersection = IntersectionSearchSpace(include_pruned=True)
         self._table = None if known is None else _Table(known)
+        self._expected_gain: float | None = None
+
+    @property
+    def expected_gain(self) -> float | None:
+        """By what share of itself the best proposal is expected to enlarge the dominated volume, as of the last one.
+
+        None while too little is known to expect anything, and while all are equal in an objective.
+        """
+        return self._expected_gain
 
     def know(self, known: Known) -> None:
         """Take in what is known of the space."""
@@ -82,7 +93,8 @@ class FrontSampler(BaseSampler):
             return {}
         if self._table is None or self._table.known.distributions != search_space:
             self._table = _Table(Known(search_space))
-        return self._table.proposed(study, trial, self._seed)
+        proposed, self._expected_gain = self._table.proposed(study, trial, self._seed)
+        return proposed
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -106,8 +118,8 @@ class _Table:
         self._quantities: list[Quantity] = []
         self._proposer: Proposer | None = None
 
-    def proposed(self, study: Study, trial: FrozenTrial, seed: int) -> dict[str, Any]:
-        """The parameters to try next; where nothing is untried, those of any candidate."""
+    def proposed(self, study: Study, trial: FrozenTrial, seed: int) -> tuple[dict[str, Any], float | None]:
+        """The parameters to try next, and what they are expected to gain; where nothing is untried, any candidate."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         measured = [other for other in trials if _is_measured(other)]
         constraints = sorted({name for other in measured for name in other.constraints})
@@ -116,13 +128,17 @@ class _Table:
         rng = np.random.default_rng((seed, len(trials)))
         free = np.ones(len(self.candidates), dtype=np.bool_)
         free[taken] = False
+        gain: float | None = None
         if not free.any():
             row = int(rng.integers(len(free)))
         elif len(seen.rows) < STARTUP:
             row = self._at_work(quantities).first(taken, free, rng)
         else:
-            row = self._at_work(quantities).propose(seen, free)
-        return {name: self.candidates[row][name] for name in self._names}
+            scores = np.where(free, self._at_work(quantities).scores(seen), -np.inf)
+            row = int(np.argmax(scores))
+            volume = _dominated(seen, len(study.directions))
+            gain = float(scores[row]) / volume if volume > 0 else None
+        return {name: self.candidates[row][name] for name in self._names}, gain
 
     def _at_work(self, quantities: Sequence[Quantity]) -> Proposer:
         if self._quantities != quantities:  # a constraint that was never told of before
@@ -175,6 +191,16 @@ class _Table:
         if size > MOST:
             raise ValueError(f"a space of {size} candidates; at most {MOST} are looked at one by one")
         return [dict(zip(names, values, strict=True)) for values in itertools.product(*self._values.values())]
+
+
+def _dominated(seen: Seen, objectives: int) -> float:
+    """The volume that what was measured dominates, above a reference a little below the worst of it."""
+    gains, broken = seen.values[:, :objectives], seen.values[:, objectives:]
+    useful = gains[np.isfinite(gains).all(axis=1) & (broken <= 0).all(axis=1)]
+    if not len(useful):
+        return 0.0
+    worst, best = useful.min(axis=0), useful.max(axis=0)
+    return hypervolume(useful, worst - _BEYOND * (best - worst)) if (best > worst).all() else 0.0
 
 
 def _values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:

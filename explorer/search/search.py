@@ -102,6 +102,18 @@ class Search:
         return self._grid.candidates
 
     @property
+    def tells_gain(self) -> bool:
+        """Whether the sampler tells what it expects to gain."""
+        return hasattr(self._inner, "expected_gain")
+
+    @property
+    def expected_gain(self) -> float | None:
+        """What the sampler expected of its last proposal, as a share of the hypervolume so far; None where it does not
+        tell.
+        """
+        return getattr(self._inner, "expected_gain", None)
+
+    @property
     def left(self) -> int:
         """How many candidates nobody has tried or is trying."""
         return self._grid.free_count

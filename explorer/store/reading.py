@@ -65,6 +65,11 @@ class StudyData:
         worked = [Candidate(record.params, fixed) for record in self.records if record.state == "complete"]
         return [line for line in last.values() if not any(one.has(line["because"]) for one in worked)]
 
+    @property
+    def ended(self) -> dict[str, Any] | None:
+        """Why the last run ended, {"ended", "why", "trials"}; None while one is under way, or was interrupted."""
+        return self.runs[-1] if self.runs and "ended" in self.runs[-1] else None
+
     def tallies(self, number: int) -> dict[str, Tally]:
         """The counts behind the scores of a trial, by metric; those that were kept."""
         score = read_json(score_path(self.folder, number)) or {}

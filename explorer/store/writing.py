@@ -68,12 +68,19 @@ class Store:
         return {number: begun[number] for number in sorted(begun) if number not in done}
 
     @property
+    def runs(self) -> tuple[dict[str, Any], ...]:
+        """What `append_run` has written, the oldest first."""
+        return tuple(whole_objects(self.folder / RUNS))
+
+    @property
     def races(self) -> tuple[dict[str, Any], ...]:
         """What `append_race` has written, the oldest first."""
         return tuple(whole_objects(self.folder / RACES))
 
     def append_run(self, line: Mapping[str, Any]) -> None:
-        """Write what is known as a run begins, or what a trial has ruled out; it is on the disk when this returns."""
+        """Write what is known as a run begins, what a trial has ruled out, or why it ends; it is on the disk when this
+        returns.
+        """
         self._append(RUNS, {**line, "time": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def append_board(self, line: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from explorer.search.search import Search, baseline
 from explorer.space import Candidate
 from explorer.statistics import Measurement
 from explorer.store import Store
-from explorer.study.budget import Budget
+from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control
 from explorer.study.order import Waiting, modes_of
 from explorer.study.race import Racing, result_of, share_s
@@ -77,7 +77,7 @@ class Loop:
         self._begun = store.unfinished()
         self._next_number = 1 + max([-1, *(record.number for record in before), *self._begun])
         self._before, self.written = before, list[Record]()
-        self._budget = Budget(experiment, before, store.races)
+        self._budget = Budget(experiment, before, store.races, store.runs)
         self._keep_time()
         self.planned = self._budget.planned(self._search.left)
 
@@ -86,13 +86,14 @@ class Loop:
         able = self._search.candidates
         return (plain := baseline(able), self._prepare(plain)) if able else None
 
-    def run(self) -> str:
-        """Go on until there is a reason to stop; the reason.
+    def run(self) -> Stop:
+        """Go on until there is a reason to stop; the reason, which is then on the disk.
 
         Raises:
             NoDevice: no board is left.
             BadInput: a board turned out to be none of this fleet.
         """
+        self._tell_of_stopping()
         self._take_up()
         self._fleet.start()
         while True:
@@ -104,8 +105,22 @@ class Loop:
                 self._hear()
             elif not self._race():
                 if not self._budget.closing or self._budget.out_of_time:
-                    return "; ".join(filter(None, [self._budget.why_done(self._search.left), self._racing.over]))
+                    return self._end()
                 self._budget.keep(0.0)  # races need no more of the time: candidates may have it
+
+    def _tell_of_stopping(self) -> None:
+        """A wish that cannot be fulfilled is not passed over in silence."""
+        plan = self._experiment.search
+        if plan.stop_below and not self._search.tells_gain:
+            words = f"{plan.sampler} does not tell what it expects to gain, as front does"
+            self._watcher.note(f"search.stop_below has no effect: {words}")
+
+    def _end(self) -> Stop:
+        stop = self._budget.why_done(self._search.left)
+        assert stop is not None  # nothing is asked for any more
+        stop = replace(stop, words="; ".join(filter(None, [stop.words, self._racing.over])))
+        self._store.append_run(self._budget.told(stop))
+        return stop
 
     # Asking
 
@@ -129,6 +144,7 @@ class Loop:
         """Ask for a candidate and let its network be made."""
         candidate = self._search.ask(wanted)
         assert candidate is not None  # _may_ask saw that one is left
+        self._budget.expects(self._search.expected_gain)
         self._queue.add(Turn(candidate, self._prepare(candidate), number=number))
 
     def _prepare(self, candidate: Candidate) -> Future[Done]:

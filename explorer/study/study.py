@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from explorer.impossible import by, impossible, sentence
 from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Pipeline
 from explorer.result import Record
-from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
-from explorer.study.budget import Budget
+from explorer.store import STUDY, Store, StudyData, open_store, read, read_study, set_aside
+from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control, compares_boards
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
@@ -47,6 +47,7 @@ class Ending:
     reason: str
     folder: Path
     records: tuple[Record, ...]  # of this run alone
+    stop: str = ""  # the reason's name: space, time, trials or gain
 
 
 def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher, fresh: bool = False) -> Ending:
@@ -67,22 +68,22 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     folder = results / experiment.study
     aside = set_aside(folder) if fresh else None
     _refuse_other(folder, experiment)
-    before, races = ((data := read(folder)).records, data.races) if (folder / STUDY).exists() else ((), ())
-    if reason := _nothing_left(experiment, folder, Budget(experiment, before, races)):
-        watcher.begins(experiment, planned=len(before), records=before, note="")  # no device is needed to say so
-        return Ending(reason, folder, ())
+    data = read(folder) if (folder / STUDY).exists() else None
+    if data is not None and (stop := _nothing_left(experiment, data)) is not None:
+        watcher.begins(experiment, planned=len(data.records), records=data.records, note="")  # no device is needed
+        return Ending(stop.words, folder, (), stop.name)
     note = f"the earlier study was set aside as {aside}" if aside else ""
     with open_store(folder) as store, _pipeline(cache) as pipeline:  # the folder first: no other run may hold it
         return _explore(experiment, store, pipeline, watcher, note=note)
 
 
-def _nothing_left(experiment: Experiment, folder: Path, budget: Budget) -> str:
-    """Why there is neither a candidate to try nor a race to hold; empty when there is."""
-    reason = budget.why_done()
-    racing = Racing(experiment, folder)
-    if not reason or racing.next(budget.left_s) is not None:
-        return ""
-    return reason + (f"; {racing.over}" if racing.over else "")
+def _nothing_left(experiment: Experiment, data: StudyData) -> Stop | None:
+    """Why there is neither a candidate to try nor a race to hold; None when there is."""
+    budget = Budget(experiment, data.records, data.races, data.runs)
+    stop, racing = budget.why_done(), Racing(experiment, data.folder)
+    if stop is None or racing.next(budget.left_s) is not None:
+        return None
+    return replace(stop, words="; ".join(filter(None, [stop.words, racing.over])))
 
 
 def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: Watcher, *, note: str) -> Ending:
@@ -118,7 +119,8 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
         if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
-        return Ending(loop.run(), store.folder, tuple(loop.written))
+        stop = loop.run()
+        return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
 
 
 def _uncompressed(experiment: Experiment, compression: Compression, pipeline: Pipeline) -> Graph | None:

@@ -190,3 +190,18 @@ def test_a_success_disproves_a_rule() -> None:
     assert search.rule_out({"precision": candidate.params["precision"]}) == 0
     assert search.rule_out({}) == 0
     assert search.left == SPACE.size - 1
+
+
+def test_what_is_left_to_gain_is_told_and_falls() -> None:
+    search, gains = start("front"), []
+    for number in range(40):
+        candidate = search.ask()
+        assert candidate is not None
+        gains.append(search.expected_gain)
+        search.tell(candidate, judged(candidate, number))
+    assert search.tells_gain
+    assert gains[0] is None, "nothing is known yet"
+    early, late = ([gain for gain in some if gain is not None] for some in (gains[:15], gains[-5:]))
+    assert max(early) > 0.01 > 0.001 > max(late) >= 0
+    assert not start("tpe").tells_gain
+    assert start("tpe").expected_gain is None

@@ -18,7 +18,7 @@ from explorer.report import render
 from explorer.result import Record
 from explorer.space import Candidate
 from explorer.store import read
-from explorer.study import Ending, run
+from explorer.study import Ending, budget, run
 from tests.fixtures.watching import Watching
 
 SPACE = """\
@@ -89,6 +89,30 @@ def test_a_budget_is_for_the_study_and_not_for_the_run(place: Place) -> None:
     assert place.run(limited).records == ()
     assert len(place.run(SPACE.replace("seed: 3", "seed: 3, trials: 5")).records) == 2
     assert len(keys(place.records)) == 5
+
+
+def test_it_ends_when_nothing_is_left_to_gain_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ASKS", 1)
+    text = SPACE.replace("batch: [1, 2, 3, 4]", "batch: [1, 2, 3, 4, 5, 6, 7]").replace("model_mb", "latency_ms")
+    text = text.replace("sampler: random", "sampler: front, stop_below: 0.99, race: off")
+    ending = place.run(text)
+    assert ending.stop == "gain"
+    assert ending.reason.startswith("nothing is left to gain: the last 1 proposals were each expected to add less than")
+    assert 6 <= len(ending.records) < 14
+    told = json.loads(str(render(ending.folder, pareto=True, format="json")))
+    assert told["ended"] == {"stop": "gain", "why": ending.reason}
+    assert f"The last run ended: {ending.reason}." in told["notes"]
+    again = place.run(text)
+    assert (again.stop, again.records) == ("gain", ())
+
+
+def test_a_sampler_that_expects_nothing_is_told_of(place: Place) -> None:
+    watching = Watching()
+    text = SPACE.replace("seed: 3", "seed: 3, trials: 1, stop_below: 0.5")
+    assert place.run(text, watching=watching).stop == "trials"
+    assert "search.stop_below has no effect: random does not tell what it expects to gain, as front does" in (
+        watching.notes
+    )
 
 
 def test_time_is_a_budget_too(place: Place) -> None:
