@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explorer.device import Device
+from explorer.device import check
 from explorer.errors import BadInput, Infeasible, Problem, on_board
 from explorer.oracle import Foresight
 from explorer.space import Candidate, Space, Value
@@ -80,16 +80,18 @@ def impossible(space: Space, refuse: Refuse) -> Impossible:
     return Impossible(space.size, reasons)
 
 
-def by(foresight: Foresight, board: Device) -> Refuse:
-    """What is asked of a deployment: first the oracle, which names the source of what it says; then the board."""
+def by(foresight: Foresight, name: str, capabilities: Mapping[str, Any]) -> Refuse:
+    """What is asked of a deployment: first the oracle, which names the source of what it says; then the word of the
+    board `name`.
+    """
 
     def refuse(deployment: Mapping[str, Value]) -> Reason | None:
         if known := foresight.before(deployment):
             return Reason(known[0].reason, f"{known[0].rule}; {known[0].source}")
         try:
-            board.check(deployment)
+            check(deployment, capabilities, name=name)
         except Infeasible as refusal:
-            return Reason(str(refusal).removeprefix(on_board(board.name, "")))
+            return Reason(str(refusal).removeprefix(on_board(name, "")))
         return None
 
     return refuse

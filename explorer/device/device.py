@@ -119,10 +119,7 @@ class Device:
         Raises:
             Infeasible: with the reason.
         """
-        try:
-            refuse(Deployment.of(deployment), self.capabilities)
-        except (AgentError, ProtocolError) as error:
-            raise Infeasible(on_board(self.name, str(error))) from error
+        check(deployment, self.capabilities, name=self.name)
 
     def build(
         self, source: Path, deployment: Mapping[str, Any], *, sha256: str | None = None, timeout_s: float = JOB_S
@@ -369,6 +366,18 @@ def connect(
     started = start(spec, cache=cache, options=options or {}, holder=holder, search=search)
     meter = started.settings.get("meter")
     return Device(spec, started.transport, shares_host=started.shares_host, meter=meter, note=note)
+
+
+def check(deployment: Mapping[str, Any], capabilities: Mapping[str, Any], *, name: str) -> None:
+    """Refuse what cannot work on the device `name`, by what it said of itself.
+
+    Raises:
+        Infeasible: with the reason.
+    """
+    try:
+        refuse(Deployment.of(deployment), capabilities)
+    except (AgentError, ProtocolError) as error:
+        raise Infeasible(on_board(name, str(error))) from error
 
 
 def _ending(error: AgentError, where: str) -> Infeasible | JobFailed | DeviceLost:

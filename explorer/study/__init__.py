@@ -8,6 +8,6 @@ race     undecided candidates against each other
 budget   how much may be tried, how much time is left
 """
 
-from explorer.study.study import Ending, open_dataset, run
+from explorer.study.study import Ending, open_dataset, refuse_other, run
 
-__all__ = ["Ending", "open_dataset", "run"]
+__all__ = ["Ending", "open_dataset", "refuse_other", "run"]

@@ -67,7 +67,7 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     """
     folder = results / experiment.study
     aside = set_aside(folder) if fresh else None
-    _refuse_other(folder, experiment)
+    refuse_other(folder, experiment)
     data = read(folder) if (folder / STUDY).exists() else None
     if data is not None and (stop := _nothing_left(experiment, data)) is not None:
         watcher.begins(experiment, planned=len(data.records), records=data.records, note="")  # no device is needed
@@ -95,7 +95,7 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         compression = Compression(experiment, dataset, artifacts=pipeline.artifacts, target=target)
         graph = _uncompressed(experiment, compression, pipeline)
         foresight = duties.foresight = Foresight(capabilities, pipeline.artifacts.root, graph=graph)
-        left_out = impossible(experiment.space, by(foresight, fleet.any))
+        left_out = impossible(experiment.space, by(foresight, fleet.any.name, fleet.any.capabilities))
         if not store.records:
             left_out.refuse_all(experiment.path)
         duties.created = store.describe(_described(experiment, fleet.any))["created"]
@@ -186,7 +186,12 @@ def _patience(experiment: Experiment) -> dict[str, float]:
     return {spec: of(spec) for spec in experiment.devices}
 
 
-def _refuse_other(folder: Path, experiment: Experiment) -> None:
+def refuse_other(folder: Path, experiment: Experiment) -> None:
+    """See that the folder is this experiment's, or nobody's yet.
+
+    Raises:
+        BadInput: it is another one's; with what differs.
+    """
     if not (folder / "study.json").exists():
         return
     known = {key: value for key, value in read_study(folder)["experiment"].items() if key != "devices"}
