@@ -30,11 +30,14 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True)
 class Board:
-    """What is known of the boards: their word, if anybody has heard it, and how it came to be known."""
+    """What is known of the boards: their word, if anybody has heard it, and how it came to be known; whether one was
+    connected to for it.
+    """
 
     capabilities: Mapping[str, Any] | None
     words: str
     name: str = ""
+    connected: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ def _board(experiment: Experiment, data: StudyData | None, others: Sequence[Stud
             holder=who_asks("explorer run --plan"),
             search=experiment.folder,
         ) as device:
-            return Board(device.capabilities, f"{spec} was connected to, and asked what it is", device.name)
+            return Board(device.capabilities, f"{spec} was connected to, and asked what it is", device.name, True)
     except NoDevice as error:
         words = f"{spec} cannot be reached, so that nothing is known to be impossible there"
         return Board(None, f"{words}: {in_one_line(str(error))}")

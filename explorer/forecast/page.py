@@ -30,7 +30,7 @@ def as_json(found: Forecast) -> str:
     """The same for scripts; hours and counts as at least and at most."""
     told = {
         "study": found.study,
-        "board": {"connected": "was connected to" in found.board.words, "words": found.board.words},
+        "board": {"connected": found.board.connected, "words": found.board.words},
         "candidates": found.impossible.candidates,
         "impossible": None if found.board.capabilities is None else found.impossible.to_json(),
         "tried": found.tried,
@@ -70,10 +70,10 @@ def _below(found: Forecast) -> Iterator[str]:
 
 def _line(work: Work, sources: list[str]) -> str:
     counts = f"{work.least:,}" if work.least == work.most else f"{work.least:,} to {work.most:,}"
-    known = f"{'measured' if work.each.measured else 'assumed'} ({sources.index(work.each.source) + 1})"
-    each = f"{work.each.seconds:.3g}" if work.each.seconds < 1000 else f"{work.each.seconds:.0f}"
     if not work.most:
         return f"{work.need.name:<10}{work.need.done:>7,}{counts:>14}"
+    known = f"{'measured' if work.each.measured else 'assumed'} ({sources.index(work.each.source) + 1})"
+    each = f"{work.each.seconds:.3g}" if work.each.seconds < 1000 else f"{work.each.seconds:.0f}"
     return f"{work.need.name:<10}{work.need.done:>7,}{counts:>14}{each:>9}{_range(*work.hours):>17}  {known}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
@@ -28,6 +27,3 @@ def gp(seed: int) -> BaseSampler:
 
 def random(seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
-
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)

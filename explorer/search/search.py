@@ -25,6 +25,8 @@ from explorer.search.distinct import Distinct, Grid
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
 from explorer.space import COMPRESSION_AXES, TRAINING_AXES, Candidate, Params, Space
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
 

@@ -112,7 +112,7 @@ class Budget:
         if self._limits.trials is not None and self.done >= self._limits.trials:
             return Stop("trials", f"the budget of {self._limits.trials} trials is spent")
         if self.nothing_to_gain:
-            little = f"each expected to add less than {self._stop_below:.2g} of itself to the hypervolume"
+            little = f"each expected to enlarge the hypervolume by less than {100 * self._stop_below:g} %"
             return Stop("gain", f"nothing is left to gain: the last {ASKS} proposals were {little}")
         return None
 

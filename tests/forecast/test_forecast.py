@@ -82,6 +82,11 @@ def test_a_study_that_goes_on_is_foretold_by_its_own_records(experiment: Experim
     }
     assert all(work.each.source == "median of 2 in this study" for work in by.values())
     assert found.hours == pytest.approx((23.2 / 3600, 63.2 / 3600))
+    assert "measured (1)" in page(found)
+    assert not json.loads(as_json(found))["board"]["connected"]
+    spent = forecast(override(experiment, trials=2), results=results, cache=tmp_path / "cache")
+    assert (spent.trials, spent.hours) == (0, (0.0, 0.0))
+    assert "0 of the 4 that are left will be tried" in page(spent)
 
 
 def test_another_study_tells_of_the_same_network_and_board(experiment: Experiment, tmp_path: Path) -> None:

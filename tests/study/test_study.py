@@ -97,7 +97,7 @@ def test_it_ends_when_nothing_is_left_to_gain_and_says_so(place: Place, monkeypa
     text = text.replace("sampler: random", "sampler: front, stop_below: 0.99, race: off")
     ending = place.run(text)
     assert ending.stop == "gain"
-    assert ending.reason.startswith("nothing is left to gain: the last 1 proposals were each expected to add less than")
+    assert ending.reason.startswith("nothing is left to gain: the last 1 proposals were each expected to enlarge")
     assert 6 <= len(ending.records) < 14
     told = json.loads(str(render(ending.folder, pareto=True, format="json")))
     assert told["ended"] == {"stop": "gain", "why": ending.reason}
