@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 from explorer.config import Experiment
 from explorer.errors import on_board
 from explorer.report import wording
+from explorer.report.unmet import unmet
 from explorer.result import Metric, Record
 from explorer.space import Candidate
 
@@ -122,7 +123,7 @@ def summary(ending: Ending) -> str:
     estimated = any(record.evaluation.estimated for record in ending.records)
     simulated = any(record.evaluation.simulated for record in ending.records)
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
-    lines += [_folded(_compression(ending.records))]
+    lines += [_folded(unmet(ending.records)), _folded(_compression(ending.records))]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
     lines += [f"{wording.SIMULATED} {wording.MEANING[wording.SIMULATED]}"] if simulated else []
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])

@@ -21,6 +21,7 @@ from explorer.impossible import ruled_out, sentence
 from explorer.lacks import axes_of, lacks
 from explorer.ranking import Paired, Standing, compare, standing
 from explorer.report import box, wording
+from explorer.report.unmet import unmet
 from explorer.result import Direction, Objective, Record
 from explorer.store import StudyData
 from explorer.tally import Tally
@@ -259,7 +260,9 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
     elif not complete:
         states = ", ".join(f"{count} {state}" for state, count in Counter(r.state for r in data.records).items())
         reason = next((r.reason for r in data.records if r.reason), "no reason was recorded")
-        yield f"No trial is complete yet ({states}), so there is no front. The first reason given: {reason}"
+        why = f"N{told[1:]}." if (told := unmet(data.records)) else f"The first reason given: {reason}"
+        yet = "" if data.ended else " yet"
+        yield f"No trial is complete{yet} ({states}), so there is no front. {why}"
     elif len(complete) == 1:
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
     if told := sentence(data.impossible, data.space_size or 0):

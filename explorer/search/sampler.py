@@ -112,7 +112,7 @@ class _Table:
         self.candidates = known.candidates if known.candidates is not None else self._every(names)
         self._places = {name: {value: i for i, value in enumerate(values)} for name, values in self._values.items()}
         levels = [[self._places[name][candidate[name]] for name in names] for candidate in self.candidates]
-        self._levels = np.array(levels, dtype=np.intp).reshape(-1, len(names))
+        self._levels = np.array(levels, dtype=np.intp).reshape(len(levels), len(names))
         self._row = {tuple(row): number for number, row in enumerate(self._levels.tolist())}
         self._names = names
         self._quantities: list[Quantity] = []

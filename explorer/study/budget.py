@@ -125,7 +125,8 @@ class Budget:
     def _exhausted(self) -> str:
         """That the space is; what is impossible was never tried."""
         if self.done >= self._size:
-            return f"the space is exhausted: all {self.done:,} candidates have been tried"
+            every = "its one candidate has" if self.done == 1 else f"all {self.done:,} candidates have"
+            return f"the space is exhausted: {every} been tried"
         rest = f"the other {self._size - self.done:,} of {self._size:,} are impossible"
         tried = "1 candidate has" if self.done == 1 else f"{self.done:,} candidates have"
         return f"the space is exhausted: {tried} been tried, {rest}"
