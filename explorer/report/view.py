@@ -28,6 +28,7 @@ from explorer.tally import Tally
 
 MAY_BELONG = 0.05  # from this probability on, a trial off the front is told of as one that may belong to it
 SURE = 0.95
+_RULES = 4  # that trials have shown, before the others are counted
 
 
 @dataclass(frozen=True)
@@ -267,8 +268,11 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
     if told := sentence(data.impossible, data.space_size or 0):
         yield f"Never tried: {told}."
-    for line in data.ruled_out:
+    for line in data.ruled_out[:_RULES]:
         yield f"Never tried: {ruled_out(line['trial'], line['because'], line['left_out'])}."
+    if rest := data.ruled_out[_RULES:]:
+        count = sum(line["left_out"] for line in rest)
+        yield f"Never tried: {count:,} more, by {len(rest)} other rules that trials have shown (--format json has all)."
     if left_out := [r for r in complete if r not in compared]:
         numbers = wording.some([r.number for r in left_out])
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))

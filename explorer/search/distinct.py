@@ -7,10 +7,11 @@ last wish is taken. No trial is thrown away and none is left running.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
@@ -38,7 +39,7 @@ class Grid:
             space: whose candidates.
             without: keys of candidates that are none of this grid's.
         """
-        self.axes = {axis.name: axis for axis in space.axes}
+        self.axes, self._fixed = {axis.name: axis for axis in space.axes}, space.fixed
         self.candidates = [candidate for candidate in space.candidates if candidate.key not in without]
         levels = [self._levels_of(candidate.params) for candidate in self.candidates]
         self._levels = np.array(levels, dtype=np.intp).reshape(len(levels), len(self.axes))
@@ -51,13 +52,28 @@ class Grid:
     def free_count(self) -> int:
         return int(self._free.sum())
 
-    def drop(self, covers: Callable[[Candidate], bool]) -> int:
-        """Leave out what is untried and covered; how many candidates that are."""
-        kept = [not (free and covers(one)) for one, free in zip(self.candidates, self._free, strict=True)]
-        self.candidates = [one for one, stays in zip(self.candidates, kept, strict=True) if stays]
-        self._levels, self._free = self._levels[kept], self._free[kept]
-        self._number()
-        return kept.count(False)
+    def drop(self, rules: Iterable[Mapping[str, Any]]) -> list[Candidate]:
+        """Leave out each untried candidate that has all the values of a rule, on free axes and fixed ones."""
+        covered = np.zeros(len(self.candidates), dtype=bool)
+        for rule in rules:
+            covered |= self._covered(rule)
+        gone = covered & self._free
+        dropped = [self.candidates[row] for row in np.flatnonzero(gone)]
+        if dropped:
+            self.candidates = [self.candidates[row] for row in np.flatnonzero(~gone)]
+            self._levels, self._free = self._levels[~gone], self._free[~gone]
+            self._number()
+        return dropped
+
+    def _covered(self, rule: Mapping[str, Any]) -> NDArray[np.bool_]:
+        nothing = object()
+        if any(self._fixed.get(name, nothing) != value for name, value in rule.items() if name not in self.axes):
+            return np.zeros(len(self.candidates), dtype=bool)
+        covered = np.ones(len(self.candidates), dtype=bool)
+        for place, (name, axis) in enumerate(self.axes.items()):
+            if name in rule:
+                covered &= self._levels[:, place] == _level(axis, rule[name])
+        return covered
 
     def _number(self) -> None:
         self._row = {tuple(levels): row for row, levels in enumerate(self._levels.tolist())}

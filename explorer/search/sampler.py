@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,11 @@ class FrontSampler(BaseSampler):
         """Take in what is known of the space."""
         self._table = _Table(known)
 
+    def leave_out(self, candidates: Iterable[Params]) -> None:
+        """Propose none of these any more; what is believed of the others stays as it is."""
+        if self._table is not None:
+            self._table.leave_out(candidates)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         if self._table is not None:
             return dict(self._table.known.distributions)
@@ -115,6 +120,7 @@ class _Table:
         self._levels = np.array(levels, dtype=np.intp).reshape(len(levels), len(names))
         self._row = {tuple(row): number for number, row in enumerate(self._levels.tolist())}
         self._names = names
+        self._left_out: set[int] = set()
         self._quantities: list[Quantity] = []
         self._proposer: Proposer | None = None
 
@@ -128,6 +134,7 @@ class _Table:
         rng = np.random.default_rng((seed, len(trials)))
         free = np.ones(len(self.candidates), dtype=np.bool_)
         free[taken] = False
+        free[list(self._left_out)] = False
         gain: float | None = None
         if not free.any():
             row = int(rng.integers(len(free)))
@@ -139,6 +146,11 @@ class _Table:
             volume = _dominated(seen, len(study.directions))
             gain = float(scores[row]) / volume if volume > 0 else None
         return {name: self.candidates[row][name] for name in self._names}, gain
+
+    def leave_out(self, candidates: Iterable[Params]) -> None:
+        """Take these for none that can be proposed."""
+        keys = (tuple(self._places[name][candidate[name]] for name in self._names) for candidate in candidates)
+        self._left_out |= {self._row[key] for key in keys}
 
     def _at_work(self, quantities: Sequence[Quantity]) -> Proposer:
         if self._quantities != quantities:  # a constraint that was never told of before

@@ -67,7 +67,12 @@ class Search:
         seed = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
         self._inner = SAMPLERS.load(sampler)(seed)
         self._sampler = Distinct(self._inner, self._grid, seed=seed)
-        self._inform()
+        self._worked = [Candidate(record.params, space.fixed) for record in records if record.state == "complete"]
+        for record in records:
+            self._grid.take(record.params)
+        self._grid.drop(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
+        if isinstance(self._inner, FrontSampler):
+            self._inner.know(self._known())
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
         ]
@@ -76,15 +81,6 @@ class Search:
         self._first = not records
         for record in records:
             self._restore(record)
-        self._worked = [Candidate(r.params, space.fixed) for r in records if r.state == "complete"]
-        for record in records:
-            if not ASKED_ANEW.intersection(record.because):
-                self.rule_out(record.because)
-
-    def _inform(self) -> None:
-        """Tell a sampler that can use it what there is to choose from."""
-        if isinstance(self._inner, FrontSampler):
-            self._inner.know(self._known())
 
     def _known(self) -> Known:
         """What is known of the space before anything is measured."""
@@ -157,10 +153,10 @@ class Search:
         """Never ask for a candidate with all of these values, where they are a rule; how many that leaves out."""
         if not self.is_rule(because):
             return 0
-        left_out = self._grid.drop(lambda candidate: candidate.has(because))
-        if left_out:
-            self._inform()
-        return left_out
+        left_out = self._grid.drop([because])
+        if isinstance(self._inner, FrontSampler):
+            self._inner.leave_out(map(self._grid.asked, left_out))
+        return len(left_out)
 
     def withdraw(self, candidate: Candidate) -> None:
         """Forget a candidate that was asked for and will not be tried."""
@@ -181,7 +177,6 @@ class Search:
 
     def _restore(self, record: Record) -> None:
         if set(record.params) == set(self._grid.axes):
-            self._grid.take(record.params)
             self._study.add_trial(self._as_trial(record))
 
     def _as_trial(self, record: Record) -> FrozenTrial:
@@ -215,6 +210,11 @@ class Search:
             worse = min if objective.direction == "max" else max
             self._worst[index] = worse(self._worst[index], value) if self._seen_values else value
         self._seen_values = True
+
+
+def _lasts(because: Params) -> bool:
+    """Whether a rule holds for the runs to come."""
+    return not ASKED_ANEW.intersection(because)
 
 
 def scaled(metric: str, value: float) -> float:
