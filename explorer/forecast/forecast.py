@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,7 @@ class Forecast:
         race_s: seconds that races may take, at most.
         boards: how many measure at the same time.
         left_s: what is left of the limit of time; None without one.
+        within: how many trials that is enough for, as least and as most; None without a limit.
     """
 
     study: str
@@ -79,15 +81,13 @@ class Forecast:
     race_s: float
     boards: int
     left_s: float | None
+    within: tuple[int, int] | None
 
     @property
     def hours(self) -> tuple[float, float]:
         """Of the whole: at least, where host and boards work at the same time; at most, where they wait in turn."""
-        host = [one.hours for one in self.work if one.need.name not in (BUILD, MEASURE)]
-        boards = [one.hours for one in self.work if one.need.name in (BUILD, MEASURE)]
-        least = max(sum(low for low, _ in host) / WORKERS, sum(low for low, _ in boards) / self.boards)
-        most = sum(high for _, high in host) + sum(high for _, high in boards) / self.boards + self.race_s / HOUR_S
-        return least, most
+        least, most = _hours(self.work, self.boards)
+        return least, most + self.race_s / HOUR_S
 
 
 class _Looking(Artifacts):
@@ -130,9 +130,9 @@ def forecast(experiment: Experiment, *, results: Path, cache: Path, fresh: bool 
     past = Past(experiment, records, others, board.capabilities or {})
     built = [Candidate(r.params, experiment.space.fixed) for r in records if BUILD in r.evaluation.stages]
     found = needs(untried, compression.of, done=lambda stage: find(stage, artifacts) is not None, built=built)
-    seconds = experiment.search.seconds
-    spent = spent_s(records, data.races) if data else 0.0
-    work = [_work(need, trials, past, experiment) for need in found]
+    each = {need.name: past.duration(need.name) for need in found}
+    work = _works(found, each, trials, experiment)
+    left_s = _left_s(experiment, data)
     return Forecast(
         study=experiment.study,
         board=board,
@@ -143,14 +143,41 @@ def forecast(experiment: Experiment, *, results: Path, cache: Path, fresh: bool 
         work=work,
         race_s=_race_s(experiment, work),
         boards=len(experiment.devices),
-        left_s=None if seconds is None else max(0.0, seconds - spent),
+        left_s=left_s,
+        within=None if left_s is None else _within(left_s, found, each, trials, experiment),
     )
 
 
-def _work(need: Need, trials: int, past: Past, experiment: Experiment) -> Work:
-    each_builds = len(experiment.devices) if need.name == BUILD and not experiment.build_on else 1
-    most = min(need.most(trials) * each_builds, max(trials, need.most(trials)))
-    return Work(need, need.least(trials), most, past.duration(need.name))
+def _works(found: Sequence[Need], each: Mapping[str, Duration], trials: int, experiment: Experiment) -> list[Work]:
+    """What so many trials need. Without a build server, boards that share the trials may build an engine each."""
+    builds = len(experiment.devices) if not experiment.build_on else 1
+    most = {need.name: min(trials, need.most(trials) * (builds if need.name == BUILD else 1)) for need in found}
+    return [Work(need, need.least(trials), most[need.name], each[need.name]) for need in found]
+
+
+def _hours(work: Sequence[Work], boards: int) -> tuple[float, float]:
+    host = [one.hours for one in work if one.need.name not in (BUILD, MEASURE)]
+    board = [one.hours for one in work if one.need.name in (BUILD, MEASURE)]
+    least = max(sum(low for low, _ in host) / WORKERS, sum(low for low, _ in board) / boards)
+    return least, sum(high for _, high in host) + sum(high for _, high in board) / boards
+
+
+def _left_s(experiment: Experiment, data: StudyData | None) -> float | None:
+    seconds = experiment.search.seconds
+    spent = spent_s(data.records, data.races) if data else 0.0
+    return None if seconds is None else max(0.0, seconds - spent)
+
+
+def _within(
+    left_s: float, found: Sequence[Need], each: Mapping[str, Duration], trials: int, experiment: Experiment
+) -> tuple[int, int]:
+    """How many of the trials a time is enough for: where they share little work, and where they share much."""
+
+    def hours(many: int, way: int) -> float:
+        return _hours(_works(found, each, many, experiment), len(experiment.devices))[way]
+
+    sure, best = (bisect_right(range(trials + 1), left_s / HOUR_S, key=lambda n: hours(n, way)) - 1 for way in (1, 0))
+    return sure, best
 
 
 def _race_s(experiment: Experiment, work: Sequence[Work]) -> float:

@@ -40,6 +40,9 @@ def as_json(found: Forecast) -> str:
         "race_hours": found.race_s / 3600,
         "hours": dict(zip(("least", "most"), found.hours, strict=True)),
         "limit_hours": None if found.left_s is None else found.left_s / 3600,
+        "trials_within_limit": None
+        if found.within is None
+        else dict(zip(("least", "most"), found.within, strict=True)),
     }
     return json.dumps(told, indent=2)
 
@@ -48,18 +51,18 @@ def _about(found: Forecast) -> Iterator[str]:
     space, count = found.impossible, len(found.impossible.reasons)
     known = f"{count:,} impossible" if found.board.capabilities is not None else "an unknown number impossible"
     head = f"{found.study}: {space.candidates:,} candidates, {known}, {found.tried:,} tried"
-    yield from _wrapped(f"{head}; {found.trials:,} of the {found.untried:,} that are left will be tried")
+    yield from _wrapped(f"{head}; {found.trials:,} of the {found.untried:,} that are left may be tried")
     yield from _wrapped(found.board.words)
     if count:
         yield from _wrapped(sentence(space.to_json(), space.candidates), indent=2)
 
 
 def _below(found: Forecast) -> Iterator[str]:
-    least, _ = found.hours
-    if found.left_s is not None:
-        left = found.left_s / 3600
-        ends = ", which is not enough for all of them" if left < least else ""
-        yield from _wrapped(f"what is left of the limit of time: {_hours(left)} h{ends}")
+    if found.left_s is not None and found.within is not None:
+        enough = " to ".join(dict.fromkeys(f"{many:,}" for many in found.within))
+        yield from _wrapped(
+            f"{_hours(found.left_s / 3600)} h are left of the limit of time: enough for {enough} trials"
+        )
     boards = f"; {found.boards} boards share the work" if found.boards > 1 else ""
     yield from _wrapped(
         "least: trials that share as much work as can be, host and board at work at the same time; most: trials that "

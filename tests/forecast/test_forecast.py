@@ -86,7 +86,7 @@ def test_a_study_that_goes_on_is_foretold_by_its_own_records(experiment: Experim
     assert not json.loads(as_json(found))["board"]["connected"]
     spent = forecast(override(experiment, trials=2), results=results, cache=tmp_path / "cache")
     assert (spent.trials, spent.hours) == (0, (0.0, 0.0))
-    assert "0 of the 4 that are left will be tried" in page(spent)
+    assert "0 of the 4 that are left may be tried" in page(spent)
 
 
 def test_another_study_tells_of_the_same_network_and_board(experiment: Experiment, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_another_study_tells_of_the_same_network_and_board(experiment: Experimen
     assert "no board was connected to" in found.board.words
     text = page(found)
     assert max(map(len, text.splitlines())) <= 80
-    assert "s: 12 candidates, 6 impossible, 0 tried; 4 of the 6 that are left will be tried" in " ".join(text.split())
+    assert "s: 12 candidates, 6 impossible, 0 tried; 4 of the 6 that are left may be tried" in " ".join(text.split())
     assert "(1) median of 1 in the study other" in text
 
 
@@ -121,3 +121,12 @@ def test_another_experiment_in_the_folder_is_refused(experiment: Experiment, tmp
     with pytest.raises(BadInput, match="another experiment"):
         forecast(changed, results=results, cache=tmp_path / "cache")
     assert forecast(changed, results=results, cache=tmp_path / "cache", fresh=True).tried == 0
+
+
+def test_a_limit_of_time_tells_how_many_trials_it_is_enough_for(experiment: Experiment, tmp_path: Path) -> None:
+    results = described(experiment, tmp_path, record(0))
+    limited = override(experiment, timeout="47s")  # 12 s are spent, of the 35 s that are left each trial takes 11.6 s
+    found = forecast(limited, results=results, cache=tmp_path / "cache")
+    assert found.left_s == 35.0
+    assert found.within == (0, 3), "one of them may need the 40 s of quantising"
+    assert "enough for 0 to 3 trials" in page(found)
