@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +17,7 @@ import pytest
 
 from explorer.artifacts import Artifacts
 from explorer.config import load
-from explorer.errors import JobFailed
+from explorer.errors import BadInput, JobFailed
 from explorer.fleet import duties
 from explorer.oracle import Graph, Target, refusals
 from explorer.oracle.rules import PLACEMENTS, PRECISIONS
@@ -104,6 +104,7 @@ class Explored:
     records: tuple[Record, ...]
     impossible: list[dict[str, Any]]
     asked: list[tuple[str, dict[str, Any]]]
+    ruled_out: int = 0  # candidates that a trial has shown to be impossible before they were tried
 
     @property
     def reached(self) -> list[dict[str, Any]]:
@@ -133,13 +134,20 @@ def explored(seed: int, folder: Path, cache: Path) -> Explored:
     )
     (folder / "space.yaml").write_text(space)
     device = Recording(board(chance))
+    experiment = load(folder / "space.yaml")
+    target = Target.of_capabilities(device.capabilities)
+    found = Explored(target, folder / "net.onnx", Artifacts(cache), experiment.space, (), [], device.asked)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duties, "connect", lambda *_, **__: device)
-        experiment = load(folder / "space.yaml")
-        ending = run(experiment, results=folder / "results", cache=cache, watcher=Watching())
-    target = Target.of_capabilities(device.capabilities)
-    data, kept = read(ending.folder), Artifacts(cache)
-    return Explored(target, folder / "net.onnx", kept, experiment.space, data.records, data.impossible, device.asked)
+        try:
+            ending = run(experiment, results=folder / "results", cache=cache, watcher=Watching())
+        except BadInput as error:  # of this space the board can run nothing at all, and that is said before any trial
+            (problem,) = error.problems
+            assert problem.what == f"all {experiment.space.size} candidates are impossible on this board"
+            return replace(found, impossible=[{"count": experiment.space.size}])
+    data = read(ending.folder)
+    ruled_out = sum(line["left_out"] for line in data.ruled_out)
+    return replace(found, records=data.records, impossible=data.impossible, ruled_out=ruled_out)
 
 
 def board(chance: random.Random) -> dict[str, Any]:
@@ -155,7 +163,8 @@ def hold_to_it(study: Explored) -> tuple[int, int]:
     told = [(record.params, record.state, record.reason) for record in study.records]
     known = [candidate for candidate in study.space.candidates if study.refused(candidate.params)]
     assert sum(line["count"] for line in study.impossible) == len(known), "each is counted, with its reason"
-    assert len(study.records) == min(TRIALS, study.space.size - len(known)), "and none has cost a trial"
+    possible = study.space.size - len(known) - study.ruled_out
+    assert len(study.records) == min(TRIALS, possible), "and none has cost a trial"
     reached = study.reached
     for file, deployment in study.asked:  # the reference engine is among them
         graph = Graph.of(study.artifacts.path(file))
