@@ -80,7 +80,8 @@ def test_what_is_known_to_be_impossible_is_counted_and_never_tried(data: StudyDa
     assert not [record for record in data.records if refusals(target, graph, deployment(record))]
     space = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
     refused = [params for params in space if refusals(target, graph, {"runtime": "tensorrt", **params})]
-    assert sum(line["count"] for line in data.impossible) == len(refused) > 0
+    by_a_rule = [line["count"] for line in data.impossible if line["source"]]  # the others are the board's own word
+    assert sum(by_a_rule) == len(refused) > 0
     assert data.space_size == len(space)
     assert {record.state for record in data.records} <= {"complete", "infeasible"}
     assert any(record.state == "complete" for record in data.records)
