@@ -28,7 +28,8 @@ StudyFolder = Annotated[Path | None, typer.Argument(help="A study's folder; the 
 
 @app.command(
     epilog="Example:  explorer run --space quickstart --trials 20\n\n"
-    "Example:  explorer run --space jetson_orin --device ssh://nvidia@orin.local --verify trtexec"
+    "Example:  explorer run --space jetson_orin --device ssh://nvidia@orin.local --verify trtexec\n\n"
+    "Example:  explorer run --space jetson_orin --plan"
 )
 def run(
     space: Annotated[
@@ -51,12 +52,18 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew; an earlier study of that name is kept aside.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only foretell what it will take: stages, hours; nothing is started.")
+    ] = False,
+    format: Annotated[str, typer.Option(help="Of what is said at the end: text, or json for scripts.")] = "text",
 ) -> None:
     """Explore a space, or continue where an earlier run of the same study stopped."""
     from explorer.artifacts import cache_root
     from explorer.config import load, override
-    from explorer.progress import Progress, summary
+    from explorer.doctor import check_format
+    from explorer.progress import Progress, as_json, summary
 
+    check_format(format)
     given = load(space)
     boards = tuple(device or ())
     experiment = override(
@@ -69,11 +76,17 @@ def run(
         simulate=simulate,
         verify=verify,
     )
+    if plan:
+        from explorer import forecast
+
+        found = forecast.forecast(experiment, results=results, cache=cache_root(), fresh=fresh)
+        typer.echo(forecast.as_json(found) if format == "json" else forecast.page(found))
+        return
     from explorer import study
 
     with Progress() as progress:
         ending = study.run(experiment, results=results, cache=cache_root(), watcher=progress, fresh=fresh)
-    typer.echo(summary(ending))
+    typer.echo(as_json(ending) if format == "json" else summary(ending))
 
 
 @app.command(epilog="Example:  explorer report --pareto --format html --output front.html")

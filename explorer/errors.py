@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from explorer.result import Evaluation
@@ -80,12 +80,20 @@ class Infeasible(TrialEnding):
         reason: one sentence.
         violations: constraint name → amount above zero by which it is violated.
         measured: whatever was measured before the verdict; it is kept in the record.
+        because: axis → value: whatever the others, a candidate with these ends the same; empty where that is not known
+            for sure.
     """
 
     def __init__(
-        self, reason: str, *, violations: Mapping[str, float] | None = None, measured: Evaluation | None = None
+        self,
+        reason: str,
+        *,
+        violations: Mapping[str, float] | None = None,
+        measured: Evaluation | None = None,
+        because: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(reason)
+        self.because = dict(because or {})
         self.violations = dict(violations or {"feasible": 1.0})
         self.measured = measured
 

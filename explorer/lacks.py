@@ -85,7 +85,7 @@ def _never(target: Target, axes: Axes) -> Iterator[str]:
             for refusal in refusals(target, None, {"precision": "fp16", axis: value}):
                 whole.setdefault(str(refusal), []).append(f"{axis} {value}")
     for reason, values in whole.items():
-        yield f"never run here, and recorded as infeasible: {', '.join(values)}: {reason}"
+        yield f"never run here, and left out of the search: {', '.join(values)}: {reason}"
 
 
 def _mapping(told: Any) -> Mapping[str, Any]:

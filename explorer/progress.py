@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from rich.progress import Progress as Bar
 from explorer.config import Experiment
 from explorer.errors import on_board
 from explorer.report import wording
+from explorer.report.unmet import unmet
 from explorer.result import Metric, Record
 from explorer.space import Candidate
 
@@ -152,10 +154,17 @@ def summary(ending: Ending) -> str:
         wording.RECORDED: any(record.evaluation.recorded for record in ending.records),
     }
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
-    lines += [_folded(_compression(ending.records))]
+    lines += [_folded(unmet(ending.records)), _folded(_compression(ending.records))]
     lines += ["* estimated from declared watts, not measured"] if estimated else []
     lines += [f"{mark} {wording.MEANING[mark]}" for mark, there in marked.items() if there]
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
+
+
+def as_json(ending: Ending) -> str:
+    """The same for scripts."""
+    trials = dict(Counter(record.state for record in ending.records))
+    told = {"stop": ending.stop, "why": ending.reason, "trials": trials, "results": str(ending.folder)}
+    return json.dumps(told, indent=2)
 
 
 def _folded(text: str, *, indent: int = 0) -> str:

@@ -123,6 +123,8 @@ class Record:
     evaluation: Evaluation = field(default_factory=Evaluation)
     constraints: Mapping[str, float] = field(default_factory=dict)  # name → violation, ≤ 0 when kept
     reason: str = ""  # why infeasible or failed
+    # axis → value: every candidate with these is as infeasible; empty where no such rule is known
+    because: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -152,6 +154,7 @@ class Record:
             "started": self.started,
             "seconds": round(self.seconds, 4),
             "reason": self.reason,
+            **({"because": dict(self.because)} if self.because else {}),
         }
 
     @classmethod
@@ -189,4 +192,5 @@ class Record:
             evaluation=evaluation,
             constraints=data["constraints"],
             reason=data.get("reason", ""),
+            because=data.get("because", {}),
         )

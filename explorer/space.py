@@ -16,6 +16,7 @@ TRAINING_AXES = ("prune_ratio", "round_to", "finetune_epochs")  # change weights
 QUANTISATION_AXES = ("calibration_method", "weight_type", "weight_scale", "weight_range", "activation_range")
 COMPRESSION_AXES = (*TRAINING_AXES, *QUANTISATION_AXES)
 IDLE_UNPRUNED = ("round_to", "finetune_epochs")  # change nothing while nothing is pruned
+NETWORK_AXES = (*COMPRESSION_AXES, "precision", "runtime", "placement")
 DEPLOYMENT_AXES = ("precision", "runtime", "batch", "threads", "placement", "power_mode", "streams")
 
 
@@ -77,6 +78,16 @@ class Candidate:
     def deployment(self) -> dict[str, Value]:
         """The cheap half: how the device runs it."""
         return {name: value for name, value in self.all.items() if name not in COMPRESSION_AXES}
+
+    def has(self, values: Params) -> bool:
+        """Whether it has all of these values, on free axes and fixed ones."""
+        everything = self.all
+        return all(axis in everything and everything[axis] == value for axis, value in values.items())
+
+    @property
+    def network(self) -> dict[str, Value]:
+        """All that the file which the device is given can depend on."""
+        return {name: value for name, value in self.all.items() if name in NETWORK_AXES}
 
     @property
     def effect(self) -> tuple[tuple[str, Value], ...]:

@@ -205,3 +205,15 @@ def test_the_bundle_is_written_and_serves(tmp_path: Path) -> None:
         capture_output=True,
     )
     assert json.loads(told.stdout.splitlines()[0])["type"] == "hello"
+
+
+def test_a_plan_is_told_and_nothing_is_started(folder: Path) -> None:
+    cache = {"EXPLORER_CACHE": str(folder / "cache")}
+    told = explorer("run", "--space", "space.yaml", "--trials", "5", "--plan", cwd=folder, **cache)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert max(map(len, told.stdout.splitlines())) <= 80
+    assert "local: was connected to" in told.stdout
+    assert not (folder / "results").exists()
+    assert not (folder / "cache" / "stages").exists()
+    for_scripts = explorer("run", "--space", "space.yaml", "--plan", "--format", "json", cwd=folder, **cache)
+    assert json.loads(for_scripts.stdout)["trials"] == 16

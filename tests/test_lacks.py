@@ -75,7 +75,7 @@ def test_values_that_never_run_are_told_once_with_rule_and_source() -> None:
     nano = orin(module="p3767-0005", runtimes={"tensorrt": {"available": True, "version": "10.3.0", "dla_cores": 0}})
     (told,) = lacks(nano, several)
     assert told.startswith(
-        "never run here, and recorded as infeasible: placement dla, placement gpu+dla: orin-nano has"
+        "never run here, and left out of the search: placement dla, placement gpu+dla: orin-nano has"
     )
     assert "[dla-none; https://" in told
     assert lacks(nano, {**several, "runtime": ["onnxruntime"]}) == (), "the DLA is TensorRT's matter"

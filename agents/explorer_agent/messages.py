@@ -24,11 +24,20 @@ class AgentError(Exception):
     """A refusal or failure as it travels: kind is infeasible, failed, busy, unsupported or protocol.
 
     `cause` is for the host to act upon: "missing" when a file is not here (any more), "disk" when the board has no
-    room.
+    room. `because` is, too: the values of a deployment that are enough for it to end like this here, whatever the
+    network and the other values; empty where that is not known for sure.
     """
 
     def __init__(
-        self, kind: str, text: str, *, hint: str = "", trace: str = "", cause: str = "", sha256: str = ""
+        self,
+        kind: str,
+        text: str,
+        *,
+        hint: str = "",
+        trace: str = "",
+        cause: str = "",
+        sha256: str = "",
+        because: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(text)
         self.kind = kind
@@ -37,16 +46,24 @@ class AgentError(Exception):
         self.trace = trace
         self.cause = cause
         self.sha256 = sha256  # which file, when the cause is "missing"
+        self.because = dict(because or {})
 
     def to_wire(self) -> dict[str, Any]:
         words = {"text": self.text[:8000], "hint": self.hint, "trace": self.trace[-8000:]}
-        causes = {"cause": self.cause, "sha256": self.sha256}
+        causes = {"cause": self.cause, "sha256": self.sha256, "because": self.because}
         return {"type": "error", "kind": self.kind, **words, **{name: told for name, told in causes.items() if told}}
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> AgentError:
         words = {name: str(message.get(name, "")) for name in ("hint", "trace", "cause", "sha256")}
-        return cls(str(message.get("kind", FAILED)), str(message.get("text", "no reason given")), **words)
+        kind, text = str(message.get("kind", FAILED)), str(message.get("text", "no reason given"))
+        return cls(kind, text, because=_values(message.get("because")), **words)
+
+
+def _values(told: Any) -> dict[str, Any]:
+    """Axis to value; nothing where that is not what was told."""
+    whole = isinstance(told, dict) and all(isinstance(value, (str, int, float)) for value in told.values())
+    return {str(axis): value for axis, value in told.items()} if whole else {}
 
 
 @dataclass(frozen=True)

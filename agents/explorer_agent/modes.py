@@ -85,7 +85,7 @@ class Modes:
             return {}
         began, name = time.monotonic(), wanted or self._own
         if name in self._refused:
-            raise AgentError(INFEASIBLE, self._refused[name])
+            raise AgentError(INFEASIBLE, self._refused[name], because={"power_mode": name})
         if name != self.current():
             self._switch(name, goodbye, stop)
         else:
@@ -192,7 +192,7 @@ class Modes:
 
     def _refuse(self, name: str, why: str) -> AgentError:
         self._refused[name] = why
-        return AgentError(INFEASIBLE, why)
+        return AgentError(INFEASIBLE, why, because={"power_mode": name})
 
 
 class _Mark:

@@ -61,6 +61,8 @@ class SearchPlan:
     """How candidates are chosen and when to stop; with neither `trials` nor `seconds` the whole space is explored.
 
     Attributes:
+        stop_below: stop when the best candidate is expected to add less than this share to the hypervolume, 0 for
+            never; None: the usual, where the sampler tells what it expects.
         race_s: seconds in which undecided candidates are measured again, 0 for never; None: what is left of `seconds`,
             or else a share of the time that measuring took.
     """
@@ -69,6 +71,7 @@ class SearchPlan:
     trials: int | None = None
     seconds: float | None = None
     seed: int = 0
+    stop_below: float | None = None
     race_s: float | None = None
 
 

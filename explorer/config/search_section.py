@@ -35,7 +35,13 @@ def read_search(document: Document) -> SearchPlan:
     if section.timeout is not None:
         seconds = seconds_of(section.timeout)
     trials = TRIALS if section.trials is None and seconds is None else section.trials
-    return SearchPlan(section.sampler, trials, seconds, section.seed, race_s=_race_s(section.race))
+    stop_below = _stop_below(section.stop_below)
+    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, _race_s(section.race))
+
+
+def _stop_below(told: float | str) -> float | None:
+    """The bound on what is left to gain; None leaves it to the study, 0 is none."""
+    return told if isinstance(told, float) else {"auto": None, "off": 0.0}[told]
 
 
 def _race_s(text: str) -> float | None:

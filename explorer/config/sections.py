@@ -86,6 +86,12 @@ class SearchSection(Section):
     hours: Positive | None = Field(default=None, description="Stop after this many hours.")
     timeout: Duration | None = Field(default=None, description="The same in words.", examples=["2h", "90s", "1h30m"])
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Seed of the sampler.")
+    stop_below: Annotated[float, Field(gt=0, lt=1)] | Literal["auto", "off"] = Field(
+        default="auto",
+        description="Stop when a candidate is expected to add less than this share to the hypervolume, several times "
+        "in a row; auto for 0.001 where the sampler tells what it expects (front does), else off.",
+        examples=["auto", "off", 0.01],
+    )
     race: Duration | Literal["auto", "off"] = Field(
         default="auto",
         description="How long candidates whose rank is undecided are measured again, against each other: a duration, "

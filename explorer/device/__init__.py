@@ -7,7 +7,7 @@ connect ──► Device ──► line ══ transport ══► agent
  once
 """
 
-from explorer.device.device import Device, connect
+from explorer.device.device import Device, check, connect
 from explorer.device.replies import Built
 
-__all__ = ["Built", "Device", "connect"]
+__all__ = ["Built", "Device", "check", "connect"]

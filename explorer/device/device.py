@@ -119,10 +119,7 @@ class Device:
         Raises:
             Infeasible: with the reason.
         """
-        try:
-            refuse(Deployment.of(deployment), self.capabilities)
-        except (AgentError, ProtocolError) as error:
-            raise Infeasible(on_board(self.name, str(error))) from error
+        check(deployment, self.capabilities, name=self.name)
 
     def build(
         self, source: Path, deployment: Mapping[str, Any], *, sha256: str | None = None, timeout_s: float = JOB_S
@@ -371,13 +368,25 @@ def connect(
     return Device(spec, started.transport, shares_host=started.shares_host, meter=meter, note=note)
 
 
+def check(deployment: Mapping[str, Any], capabilities: Mapping[str, Any], *, name: str) -> None:
+    """Refuse what cannot work on the device `name`, by what it said of itself.
+
+    Raises:
+        Infeasible: with the reason.
+    """
+    try:
+        refuse(Deployment.of(deployment), capabilities)
+    except (AgentError, ProtocolError) as error:
+        raise Infeasible(on_board(name, str(error))) from error
+
+
 def _ending(error: AgentError, where: str) -> Infeasible | JobFailed | DeviceLost:
     """What an agent's error means for the candidate. A full disk is no fault of the candidate's."""
     text = f"{error.text} ({error.hint})" if error.hint else error.text
     if error.cause == "disk":
         return DeviceLost(f"{where}: {text}", mends_itself=False)
     if error.kind in ("infeasible", "unsupported"):
-        return Infeasible(f"{where}: {text}")
+        return Infeasible(f"{where}: {text}", because=error.because)
     return JobFailed(f"{where}: {text}", log_tail=error.trace)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,34 @@ from typing import Any
 from explorer.device import Built
 from explorer.errors import BadInput, Infeasible, JobFailed, on_board
 from explorer.evaluate.bench import Bench, Clock
-from explorer.oracle import Foresight
+from explorer.oracle import Foresight, Refusal
 from explorer.pipeline import Done
 from explorer.result import StageTime
+from explorer.space import Value
 
 
-def build(network: Done, deployment: Mapping[str, Any], bench: Bench, clock: Clock | None = None) -> Built:
+def build(
+    network: Done,
+    deployment: Mapping[str, Any],
+    bench: Bench,
+    clock: Clock | None = None,
+    *,
+    follows_from: Mapping[str, Value] | None = None,
+) -> Built:
     """The engine of a network on the bench's board, compiled for it or found compiled.
+
+    Args:
+        network: the compressed network.
+        deployment: how it will run.
+        bench: the board, and what is known of it.
+        clock: is told how long it took.
+        follows_from: all that the network can depend on, axis → value; without it no refusal becomes a rule.
 
     Raises:
         Infeasible, JobFailed, DeviceLost: as for `evaluate`.
     """
     source = bench.pipeline.artifacts.path(network.sha256)
-    with _foreseen(source, network.sha256, deployment, bench):
+    with _foreseen(source, network.sha256, deployment, bench, follows_from or {}):
         built = bench.builder(bench.device, source, network.sha256, deployment)
     if clock is not None:
         clock.times["build"] = StageTime(built.seconds, built.cached)
@@ -30,7 +45,9 @@ def build(network: Done, deployment: Mapping[str, Any], bench: Bench, clock: Clo
 
 
 @contextmanager
-def _foreseen(source: Path, sha256: str, deployment: Mapping[str, Any], bench: Bench) -> Iterator[None]:
+def _foreseen(
+    source: Path, sha256: str, deployment: Mapping[str, Any], bench: Bench, follows_from: Mapping[str, Value]
+) -> Iterator[None]:
     """Around a build: what is known to be impossible is not begun, and what the board refuses is known from now on."""
     if bench.foresight is None:
         yield
@@ -40,12 +57,24 @@ def _foreseen(source: Path, sha256: str, deployment: Mapping[str, Any], bench: B
     except BadInput as error:  # the candidate's file, not the board, is at fault
         raise JobFailed(str(error)) from error
     if why:
-        raise Infeasible(on_board(bench.device.name, why))
+        reason = "; ".join(map(str, why))
+        raise Infeasible(on_board(bench.device.name, reason), because=_culprit(why, deployment, follows_from))
     try:
         yield
     except Infeasible as refusal:
         _learn(bench, bench.foresight, sha256, deployment, refusal)
         raise
+
+
+def _culprit(
+    why: Sequence[Refusal], deployment: Mapping[str, Any], follows_from: Mapping[str, Value]
+) -> dict[str, Value]:
+    """The values that suffice for the refusal that asks least: those the network follows from, and what it asks."""
+    known = [one.asks for one in why if one.asks is not None]
+    if not known or not follows_from:
+        return {}
+    asked = min(known, key=len)
+    return {**follows_from, **{axis: deployment[axis] for axis in asked if axis in deployment}}
 
 
 def _learn(bench: Bench, foresight: Foresight, sha256: str, deployment: Mapping[str, Any], refusal: Infeasible) -> None:

@@ -39,7 +39,7 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
         DeviceLost: the device went away.
     """
     clock, deployment = Clock(dict(network.times)), candidate.deployment
-    built = build(network, deployment, bench, clock)
+    built = build(network, deployment, bench, clock, follows_from=candidate.network)
     artifacts = {**network.outputs, "onnx": network.sha256, "engine": built.engine}
     taken = take(built, candidate, network, bench, clock, once)
     calibration = network.infos.get("quantise", {}).get("calibration", {})

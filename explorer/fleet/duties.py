@@ -37,7 +37,7 @@ Capabilities = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Turn:
-    """A candidate on its way: its network in the making, or the reason why it needs none.
+    """A candidate on its way, with its network in the making.
 
     Attributes:
         number: of the trial, given when a board is about to be asked for it.
@@ -48,7 +48,6 @@ class Turn:
 
     candidate: Candidate
     network: Future[Done] | None = None
-    refusal: Infeasible | None = None
     number: int = NOT_BEGUN
     attempt: int = 0
     measurement: int = 0
@@ -170,7 +169,7 @@ class Duties:
         bench = replace(self._bench(device, scale), always_void=always_void)
         if self._with_reference(turn):
             bench = self._beside(bench, turn.candidate)
-        return evaluate.evaluate(turn.candidate, _made(turn.network), bench, once=once)
+        return evaluate.evaluate(turn.candidate, _made(turn.network, turn.candidate), bench, once=once)
 
     def race(self, device: Device, heat: Heat) -> Measurement:
         """Measure the entrants of a heat against each other.
@@ -252,7 +251,7 @@ class Duties:
             raise BadInput(Problem(f"{device.name} is another kind of board", seen=seen, allowed=allowed, hint=hint))
 
 
-def _made(network: Future[Done]) -> Done:
+def _made(network: Future[Done], candidate: Candidate | None = None) -> Done:
     """The network of a candidate, once it is made.
 
     Raises:
@@ -262,7 +261,8 @@ def _made(network: Future[Done]) -> Done:
     try:
         return network.result()
     except BadInput as error:
-        raise Infeasible(f"its network cannot be made: {error}") from error
+        because = candidate.network if candidate is not None else {}
+        raise Infeasible(f"its network cannot be made: {error}", because=because) from error
 
 
 def _but_mode(candidate: Candidate) -> dict[str, Any]:

@@ -7,7 +7,7 @@ learn(…)                  a board has called it infeasible: not asked again
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,29 +33,29 @@ class Foresight:
             graph: the uncompressed network; without, only the boards are asked.
         """
         self._target, self._graph = Target.of_capabilities(capabilities), graph
-        self._before: dict[tuple[tuple[str, Any], ...], str] = {}
+        self._before: dict[tuple[tuple[str, Any], ...], tuple[Refusal, ...]] = {}
         self._fingerprint = str(capabilities["fingerprint"])
         self._learnt = Learnt(folder / FILE)
 
-    def before(self, deployment: Mapping[str, Any]) -> str:
+    def before(self, deployment: Mapping[str, Any]) -> tuple[Refusal, ...]:
         """Why no candidate that is run so can work, whatever is done to the network; empty when nothing is known."""
         if not concerns(deployment):
-            return ""
+            return ()
         asked = tuple((name, deployment[name]) for name in ASKED if name in deployment)
         if asked not in self._before:
-            self._before[asked] = _said(refusals(self._target, self._graph, deployment))
+            self._before[asked] = refusals(self._target, self._graph, deployment)
         return self._before[asked]
 
-    def of(self, onnx: Path, sha256: str, deployment: Mapping[str, Any]) -> str:
+    def of(self, onnx: Path, sha256: str, deployment: Mapping[str, Any]) -> tuple[Refusal, ...]:
         """Why the very file `onnx` cannot be run so; empty when nothing is known.
 
         Raises:
             BadInput: it is no ONNX file, or what was learnt cannot be read.
         """
         if not concerns(deployment):
-            return ""
+            return ()
         found = refusals(self._target, graph_of(onnx), deployment)
-        return _said((*found, *self._learnt.refusals(self._fingerprint, sha256, deployment)))
+        return (*found, *self._learnt.refusals(self._fingerprint, sha256, deployment))
 
     def learn(self, sha256: str, deployment: Mapping[str, Any], reason: str) -> None:
         """Keep that a board has refused the file.
@@ -76,7 +76,3 @@ def concerns(deployment: Mapping[str, Any]) -> bool:
 def graph_of(onnx: Path) -> Graph:
     """A file of the cache never changes."""
     return Graph.of(onnx)
-
-
-def _said(found: Iterable[Refusal]) -> str:
-    return "; ".join(map(str, found))

@@ -46,7 +46,7 @@ class Learnt:
         if line is None or not line["refused"]:
             return ()
         when = f", {line['seen'][:10]}" if line.get("seen") else ""
-        return (Refusal(RULE, str(line["reason"]), f"{SOURCES['board']} {fingerprint}{when}"),)
+        return (Refusal(RULE, str(line["reason"]), f"{SOURCES['board']} {fingerprint}{when}", asks=None),)
 
     def learn(self, fingerprint: str, onnx_sha256: str, deployment: Mapping[str, Any], *, reason: str) -> None:
         """Keep that the board called the deployment infeasible, and why; it is on the disk when this returns.

@@ -37,12 +37,15 @@ class Refusal:
         reason: one sentence.
         source: address or file of what says so.
         nodes: of the network it is about, by name; none where it is about the board.
+        asks: of the deployment, beside what the network itself depends on, all that it follows from; None where that
+            is not known.
     """
 
     rule: str
     reason: str
     source: str
     nodes: Nodes = ()
+    asks: tuple[str, ...] | None = ("batch", "streams")
 
     def __str__(self) -> str:
         where = f" ({', '.join(self.nodes[:3])}{', …' if len(self.nodes) > 3 else ''})" if self.nodes else ""
@@ -57,12 +60,14 @@ class Rule:
         reason: a sentence, with names of `Case.words` in braces.
         source: the tag of a source, or a function of the board that tells it.
         broken: whether it is, or by which nodes.
+        asks: of the batch and the streams, what it looks at.
     """
 
     id: str
     reason: str
     source: str | Callable[[Target], str]
     broken: Callable[[Case], Verdict]
+    asks: tuple[str, ...] = ()
 
     def refusal(self, case: Case) -> Refusal | None:
         """The refusal, if `case` breaks the rule."""
@@ -71,7 +76,7 @@ class Rule:
             return None
         source = self.source(case.target) if callable(self.source) else SOURCES[self.source]
         nodes = verdict if isinstance(verdict, tuple) else ()
-        return Refusal(self.id, self.reason.format_map(case.words()), source, nodes)
+        return Refusal(self.id, self.reason.format_map(case.words()), source, nodes, self.asks)
 
 
 def refusals(target: Target, graph: Graph | None, deployment: Mapping[str, Any]) -> tuple[Refusal, ...]:
@@ -94,7 +99,8 @@ def _left_out(case: Case) -> Iterator[Refusal]:
     """Layers that a DLA on its own cannot run."""
     if case.reach and case.placement == "dla_only":
         for limit, nodes in case.reach.barred.items():
-            yield Refusal(limit.id, f"nothing may fall back to the GPU, and {limit.reason}", limit.source, nodes)
+            reason = f"nothing may fall back to the GPU, and {limit.reason}"
+            yield Refusal(limit.id, reason, limit.source, nodes, ("batch",))
 
 
 def _names(nodes: Iterator[Any]) -> Nodes:
@@ -265,6 +271,7 @@ RULES = (
         "the network is fixed at a batch of {fixed}, and one of {batch} asked for",
         "dynamic-shapes",
         lambda case: bool(case.file and case.file.batch and case.file.batch != case.batch),
+        asks=("batch",),
     ),
     # whether there is a DLA, and what it computes in
     Rule("dla-none", "{module} has no DLA", "support", lambda case: case.on_dla and case.target.dla_cores == 0),
@@ -291,6 +298,7 @@ RULES = (
         "{placement} runs an engine on each of {units} units: it needs {units} streams or more, not {streams}",
         "agent-units",
         lambda case: "streams" in case.deployment and case.streams < case.units,
+        asks=("streams",),
     ),
     Rule(
         "dla-dynamic",
@@ -303,17 +311,20 @@ RULES = (
         f"a DLA takes a batch of up to {MAX_BATCH}, not of {{batch}}",
         "dla-layers",
         lambda case: case.on_dla and case.batch > MAX_BATCH,
+        asks=("batch",),
     ),
     Rule(
         "dla-nothing",
         "at most {share} of the network can run on a DLA, what is left would be an engine of the GPU: {why}",
         "dla-layers",
         lambda case: bool(case.reach and case.reach.share < LEAST_SHARE),
+        asks=("batch",),
     ),
     Rule(
         "dla-loadables",
         f"a DLA's core holds {MAX_LOADABLES} loadables; the network makes {{loadables}} and may not fall back",
         "dla-layers",
         lambda case: bool(case.reach and case.placement == "dla_only" and case.reach.loadables > MAX_LOADABLES),
+        asks=("batch",),
     ),
 )

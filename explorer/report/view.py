@@ -17,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from explorer import store
+from explorer.impossible import ruled_out, sentence
 from explorer.lacks import axes_of, lacks
 from explorer.ranking import Paired, Standing, compare, standing
 from explorer.report import box, wording
+from explorer.report.unmet import unmet
 from explorer.result import Direction, Objective, Record
 from explorer.store import StudyData
 from explorer.tally import Tally
 
 MAY_BELONG = 0.05  # from this probability on, a trial off the front is told of as one that may belong to it
 SURE = 0.95
+_RULES = 4  # that trials have shown, before the others are counted
 
 
 @dataclass(frozen=True)
@@ -259,14 +262,25 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
     elif not complete:
         states = ", ".join(f"{count} {state}" for state, count in Counter(r.state for r in data.records).items())
         reason = next((r.reason for r in data.records if r.reason), "no reason was recorded")
-        yield f"No trial is complete yet ({states}), so there is no front. The first reason given: {reason}"
+        why = f"N{told[1:]}." if (told := unmet(data.records)) else f"The first reason given: {reason}"
+        yet = "" if data.ended else " yet"
+        yield f"No trial is complete{yet} ({states}), so there is no front. {why}"
     elif len(complete) == 1:
         yield "Only one trial is complete: it is the front because nothing else is there to compare it with."
+    if told := sentence(data.impossible, data.space_size or 0):
+        yield f"Never tried: {told}."
+    for line in data.ruled_out[:_RULES]:
+        yield f"Never tried: {ruled_out(line['trial'], line['because'], line['left_out'])}."
+    if rest := data.ruled_out[_RULES:]:
+        count = sum(line["left_out"] for line in rest)
+        yield f"Never tried: {count:,} more, by {len(rest)} other rules that trials have shown (--format json has all)."
     if left_out := [r for r in complete if r not in compared]:
         numbers = wording.some([r.number for r in left_out])
         lacking = ", ".join(dict.fromkeys(name for r in left_out for name in _lacking(r, data.objectives)))
         trials = f"{len(left_out)} complete trial{'s' * (len(left_out) > 1)} (number {numbers})"
         yield f"Left out of the comparison: {trials} without a finite value of {lacking}."
+    if data.ended is not None:
+        yield f"The last run ended: {data.ended['why']}."
     device, experiment = (data.study.get(name) or {} for name in ("device", "experiment"))
     found = lacks(device, axes_of(experiment), options=experiment.get("device_options"))
     yield from (f"In a lesser form: {lack}." for lack in found)

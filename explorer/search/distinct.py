@@ -7,10 +7,11 @@ last wish is taken. No trial is thrown away and none is left running.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
@@ -32,19 +33,51 @@ def distribution_of(axis: Axis) -> BaseDistribution:
 class Grid:
     """The candidates of a space as rows of level numbers, and which of them are taken."""
 
-    def __init__(self, space: Space) -> None:
-        self.axes = {axis.name: axis for axis in space.axes}
-        self.candidates = space.candidates
+    def __init__(self, space: Space, *, without: Collection[tuple[object, ...]] = ()) -> None:
+        """
+        Args:
+            space: whose candidates.
+            without: keys of candidates that are none of this grid's.
+        """
+        self.axes, self._fixed = {axis.name: axis for axis in space.axes}, space.fixed
         self.listed = space.listed is not None
-        self._levels = np.array([self._levels_of(c.params) for c in self.candidates]).reshape(-1, len(self.axes))
-        self._row = {tuple(levels): row for row, levels in enumerate(self._levels.tolist())}
+        self.candidates = [candidate for candidate in space.candidates if candidate.key not in without]
+        levels = [self._levels_of(candidate.params) for candidate in self.candidates]
+        self._levels = np.array(levels, dtype=np.intp).reshape(len(levels), len(self.axes))
         self._free = np.ones(len(self.candidates), dtype=bool)
+        self._number()
         self._scale = np.array([_level_distance(axis) for axis in space.axes])
         self._categorical = np.array([axis.kind == "categorical" for axis in space.axes], dtype=bool)
 
     @property
     def free_count(self) -> int:
         return int(self._free.sum())
+
+    def drop(self, rules: Iterable[Mapping[str, Any]]) -> list[Candidate]:
+        """Leave out each untried candidate that has all the values of a rule, on free axes and fixed ones."""
+        covered = np.zeros(len(self.candidates), dtype=bool)
+        for rule in rules:
+            covered |= self._covered(rule)
+        gone = covered & self._free
+        dropped = [self.candidates[row] for row in np.flatnonzero(gone)]
+        if dropped:
+            self.candidates = [self.candidates[row] for row in np.flatnonzero(~gone)]
+            self._levels, self._free = self._levels[~gone], self._free[~gone]
+            self._number()
+        return dropped
+
+    def _covered(self, rule: Mapping[str, Any]) -> NDArray[np.bool_]:
+        nothing = object()
+        if any(self._fixed.get(name, nothing) != value for name, value in rule.items() if name not in self.axes):
+            return np.zeros(len(self.candidates), dtype=bool)
+        covered = np.ones(len(self.candidates), dtype=bool)
+        for place, (name, axis) in enumerate(self.axes.items()):
+            if name in rule:
+                covered &= self._levels[:, place] == _level(axis, rule[name])
+        return covered
+
+    def _number(self) -> None:
+        self._row = {tuple(levels): row for row, levels in enumerate(self._levels.tolist())}
 
     def take(self, params: Mapping[str, Any]) -> None:
         """Mark a candidate as tried; one that the space no longer holds is none of ours."""

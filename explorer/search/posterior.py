@@ -29,6 +29,7 @@ class Posterior:
     def __init__(self, kernel: Kernel, scales: Floats, everyone: Ints, first: Ints) -> None:
         """
         Args:
+            kernel: of the candidates.
             scales: logarithms, the noise last.
             everyone: rows of the candidates to look at; every result is among them.
             first: rows of the first results, taken at once ``[n]``.

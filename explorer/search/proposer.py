@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from explorer.pareto import hypervolume
 from explorer.search.feasibility import chances
 from explorer.search.improvement import expected_improvement, undominated
 from explorer.search.kernel import Shape
@@ -83,14 +84,16 @@ class Proposer:
         apart = np.abs(self._places[rows][:, None] - self._places[taken]).sum(axis=2).min(axis=1)
         return int(rows[np.argmax(apart)])
 
-    def propose(self, seen: Seen, free: Bools) -> int:
-        """The row of the best untried candidate."""
-        return int(np.argmax(np.where(free, self.scores(seen, free), -np.inf)))
+    def propose(self, seen: Seen, free: Bools) -> tuple[int, float]:
+        """The row of the best untried candidate, and the improvement that is expected of it."""
+        scores = np.where(free, self.scores(seen, free), -np.inf)
+        best = int(np.argmax(scores))
+        return best, float(scores[best])
 
     def scores(self, seen: Seen, free: Bools | None = None) -> Floats:
         """Expected improvement of every candidate, times the chance that it is possible and keeps the constraints.
 
-        A first look takes the most likely scales; the most promising ones are looked at again, with the scales in doubt.
+        A first look takes the most likely scales; the best are looked at again, with the scales in doubt.
         """
         told = self._told(seen)
         chance = chances(self._levels, seen.rows, seen.refused)
@@ -119,10 +122,15 @@ class Proposer:
         place[some] = np.arange(len(some))
         known = place[np.concatenate([self._useful(seen), seen.pending])]
         if not len(known):
-            return chance * ndtr((mean - self._limits) / sd).prod(axis=1)
+            return np.asarray(chance * ndtr((mean - self._limits) / sd).prod(axis=1))
         if len(some) == len(self._levels):
             self._corner = self._reference(mean, chance)
         return chance * expected_improvement(mean, sd, undominated(mean[known], self._corner))
+
+    def dominated(self, seen: Seen) -> float:
+        """The volume that what was measured dominates, above the reference of the last proposal."""
+        useful = np.isin(seen.rows, self._useful(seen))
+        return hypervolume(seen.values[useful, : self._objectives], self._corner)
 
     def _reference(self, mean: Floats, chance: Floats) -> Floats:
         """The limits; where there is none the worst that is expected of any candidate that is of use."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,8 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from explorer.search.proposer import Proposer, Seen
 from explorer.search.kernel import Axis, Shape
+from explorer.search.proposer import Proposer, Seen
 
 Params = Mapping[str, Any]
 Distributions = Mapping[str, BaseDistribution]
@@ -69,10 +69,24 @@ class FrontSampler(BaseSampler):
         self._independent = RandomSampler(seed)
         self._intersection = IntersectionSearchSpace(include_pruned=True)
         self._table = None if known is None else _Table(known)
+        self._expected_gain: float | None = None
+
+    @property
+    def expected_gain(self) -> float | None:
+        """By what share of itself the best proposal is expected to enlarge the dominated volume, as of the last one.
+
+        None while too little is known to expect anything, and while all are equal in an objective.
+        """
+        return self._expected_gain
 
     def know(self, known: Known) -> None:
         """Take in what is known of the space."""
         self._table = _Table(known)
+
+    def leave_out(self, candidates: Iterable[Params]) -> None:
+        """Propose none of these any more; what is believed of the others stays as it is."""
+        if self._table is not None:
+            self._table.leave_out(candidates)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         if self._table is not None:
@@ -86,7 +100,8 @@ class FrontSampler(BaseSampler):
             return {}
         if self._table is None or self._table.known.distributions != search_space:
             self._table = _Table(Known(search_space))
-        return self._table.proposed(study, trial, self._seed)
+        proposed, self._expected_gain = self._table.proposed(study, trial, self._seed)
+        return proposed
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -104,14 +119,15 @@ class _Table:
         self.candidates = known.candidates if known.candidates is not None else self._every(names)
         self._places = {name: {value: i for i, value in enumerate(values)} for name, values in self._values.items()}
         levels = [[self._places[name][candidate[name]] for name in names] for candidate in self.candidates]
-        self._levels = np.array(levels, dtype=np.intp).reshape(-1, len(names))
+        self._levels = np.array(levels, dtype=np.intp).reshape(len(levels), len(names))
         self._row = {tuple(row): number for number, row in enumerate(self._levels.tolist())}
         self._names = names
+        self._left_out: set[int] = set()
         self._quantities: list[Quantity] = []
         self._proposer: Proposer | None = None
 
-    def proposed(self, study: Study, trial: FrozenTrial, seed: int) -> dict[str, Any]:
-        """The parameters to try next; where nothing is untried, those of any candidate."""
+    def proposed(self, study: Study, trial: FrozenTrial, seed: int) -> tuple[dict[str, Any], float | None]:
+        """The parameters to try next, and what they are expected to gain; where nothing is untried, any candidate."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         measured = [other for other in trials if _is_measured(other)]
         constraints = sorted(
@@ -122,13 +138,23 @@ class _Table:
         rng = np.random.default_rng((seed, len(trials)))
         free = np.ones(len(self.candidates), dtype=np.bool_)
         free[taken] = False
+        free[list(self._left_out)] = False
+        gain: float | None = None
         if not free.any():
             row = int(rng.integers(len(free)))
         elif len(seen.rows) < STARTUP:
             row = self._at_work(study, quantities).first(taken, free, rng)
         else:
-            row = self._at_work(study, quantities).propose(seen, free)
-        return {name: self.candidates[row][name] for name in self._names}
+            proposer = self._at_work(study, quantities)
+            row, improvement = proposer.propose(seen, free)
+            volume = proposer.dominated(seen)
+            gain = improvement / volume if volume > 0 else None
+        return {name: self.candidates[row][name] for name in self._names}, gain
+
+    def leave_out(self, candidates: Iterable[Params]) -> None:
+        """Take these for none that can be proposed."""
+        keys = (tuple(self._places[name][candidate[name]] for name in self._names) for candidate in candidates)
+        self._left_out |= {self._row[key] for key in keys}
 
     def _at_work(self, study: Study, quantities: Sequence[Quantity]) -> Proposer:
         if self._quantities != quantities:  # a constraint that was never told of before

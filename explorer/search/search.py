@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -30,6 +30,9 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth a line is 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
 
+# Whether a board can be had in a mode depends on how it is set up, which somebody may have changed since a run ended:
+# what a trial has shown of these axes holds for the run.
+ASKED_ANEW = frozenset(("power_mode",))
 
 # Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
 # not change.
@@ -46,6 +49,7 @@ class Search:
     Args:
         records: what earlier sessions of this study found; they count as told.
         constraints: that records will tell of; one that nobody names beforehand counts as well.
+        impossible: keys of candidates that are known to be so: they are never asked for.
     """
 
     def __init__(
@@ -57,17 +61,22 @@ class Search:
         seed: int,
         records: Sequence[Record] = (),
         constraints: Sequence[Constraint] = (),
+        impossible: Collection[tuple[object, ...]] = (),
     ) -> None:
-        self._grid = Grid(space)
+        self._grid = Grid(space, without=impossible)
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         other = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
         made = SAMPLERS.load(sampler)
-        inner = made(seed if made is FrontSampler else other)  # but for ours, which goes on as if nothing had happened
-        self._sampler = Distinct(inner, self._grid, seed=other)
-        if isinstance(inner, FrontSampler):
-            inner.know(self._known())
+        self._inner = made(seed if made is FrontSampler else other)  # but for ours: as if nothing had happened
+        self._sampler = Distinct(self._inner, self._grid, seed=other)
+        self._worked = [Candidate(record.params, space.fixed) for record in records if record.state == "complete"]
+        for record in records:
+            self._grid.take(record.params)
+        if isinstance(self._inner, FrontSampler):
+            self._inner.know(self._known())
+        self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
         ]
@@ -105,6 +114,23 @@ class Search:
                 yield str(constraint), (place, scaled(constraint.metric, constraint.bound))
 
     @property
+    def candidates(self) -> Sequence[Candidate]:
+        """Those that are not known to be impossible, tried ones included."""
+        return self._grid.candidates
+
+    @property
+    def tells_gain(self) -> bool:
+        """Whether the sampler tells what it expects to gain."""
+        return hasattr(self._inner, "expected_gain")
+
+    @property
+    def expected_gain(self) -> float | None:
+        """What the sampler expected of its last proposal, as a share of the hypervolume so far; None where it does not
+        tell.
+        """
+        return getattr(self._inner, "expected_gain", None)
+
+    @property
     def left(self) -> int:
         """How many candidates nobody has tried or is trying."""
         return self._grid.free_count
@@ -138,9 +164,32 @@ class Search:
         """The candidate of these parameters, if the space holds it and nobody has tried it."""
         return self._grid.untried(params)
 
+    def is_rule(self, because: Params) -> bool:
+        """Whether no candidate with all of these values has worked; no values at all are no rule."""
+        return bool(because) and not any(candidate.has(because) for candidate in self._worked)
+
+    def rule_out(self, because: Params) -> int:
+        """Never ask for a candidate with all of these values, where they are a rule; how many that leaves out."""
+        if not self.is_rule(because):
+            return 0
+        return self._leave_out([because])
+
+    def _leave_out(self, rules: Iterable[Params]) -> int:
+        """How many untried candidates these rules cover; they are left out."""
+        left_out = self._grid.drop(rules)
+        if isinstance(self._inner, FrontSampler):
+            self._inner.leave_out(map(self._grid.asked, left_out))
+        return len(left_out)
+
+    def withdraw(self, candidate: Candidate) -> None:
+        """Forget a candidate that was asked for and will not be tried."""
+        self._study.tell(self._asked.pop(candidate.key), state=TrialState.FAIL)
+
     def tell(self, candidate: Candidate, record: Record) -> None:
         """Let the sampler learn from a record of a candidate it proposed."""
         trial = self._asked.pop(candidate.key)
+        if record.state == "complete":
+            self._worked.append(candidate)
         if record.state == "failed":
             self._study.tell(trial, state=TrialState.FAIL)
             return
@@ -151,7 +200,6 @@ class Search:
 
     def _restore(self, record: Record) -> None:
         if set(record.params) == set(self._grid.axes):
-            self._grid.take(record.params)
             self._study.add_trial(self._as_trial(record))
 
     def _as_trial(self, record: Record) -> FrozenTrial:
@@ -185,6 +233,11 @@ class Search:
             worse = min if objective.direction == "max" else max
             self._worst[index] = worse(self._worst[index], value) if self._seen_values else value
         self._seen_values = True
+
+
+def _lasts(because: Params) -> bool:
+    """Whether a rule holds for the runs to come."""
+    return not ASKED_ANEW.intersection(because)
 
 
 def scaled(metric: str, value: float) -> float:

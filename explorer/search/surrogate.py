@@ -25,6 +25,7 @@ Ints = NDArray[np.intp]
 _NOISE = (0.01, 1.5)  # median, and standard deviation of the logarithm
 _STEPS = 40
 _ENOUGH = 128  # results, spread over the study, that scales are learned from
+_ALIKE = 1e-6  # values that differ by less than such a share are one value
 _LEAST, _MOST = -20.0, 20.0  # logarithms of scales
 
 
@@ -52,7 +53,7 @@ class Learned:
 
     def drawn(self, many: int) -> Floats:
         """Scales that are as likely as not ``[many, scales]``, in pairs opposite to each other; always the same."""
-        steps = np.random.default_rng(0).standard_normal((many // 2, len(self.best))) @ self.doubt.T
+        steps: Floats = np.random.default_rng(0).standard_normal((many // 2, len(self.best))) @ self.doubt.T
         return np.clip(np.concatenate([self.best + steps, self.best - steps]), _LEAST, _MOST)
 
 
@@ -162,5 +163,6 @@ def _standard(values: Floats) -> tuple[Floats, float, float]:
     """The values at mean 0 and variance 1, and the mean and the standard deviation that they had."""
     if not len(values):
         return values, 0.0, 1.0
-    centre, spread = float(values.mean()), float(values.std()) or 1.0
+    centre, spread = float(values.mean()), float(values.std())
+    spread = max(spread, _ALIKE * max(1.0, abs(centre)))
     return (values - centre) / spread, centre, spread

@@ -6,6 +6,7 @@
         begun.jsonl         the number and the candidate of every trial that a board was asked for
         boards.jsonl        what the reference engine yielded on a board: when it joined a fleet, and beside each trial
         races.jsonl         one race a line: what undecided candidates yielded, measured against each other
+        runs.jsonl          what was known to be impossible as a run began; what a trial has ruled out; why it ended
         raw/0007.json.gz    the raw measurement of trial 7; written before its record
         raw/0007.score.json.gz      the counts behind its scores
         raw/race-0001.json.gz       the raw measurement of race 1; written before its line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 STUDY, TRIALS, RAW, LOCK = "study.json", "trials.jsonl", "raw", ".lock"
-BEGUN, BOARDS, RACES = "begun.jsonl", "boards.jsonl", "races.jsonl"
+BEGUN, BOARDS, RACES, RUNS = "begun.jsonl", "boards.jsonl", "races.jsonl", "runs.jsonl"
 
 
 def raw_path(folder: Path, number: int) -> Path:

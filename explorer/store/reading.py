@@ -11,8 +11,9 @@ from typing import Any
 
 from explorer.errors import BadInput, Problem
 from explorer.result import Objective, Record
+from explorer.space import Candidate
 from explorer.store.files import read_json, whole_objects
-from explorer.store.places import BOARDS, RACES, STUDY, TRIALS, race_path, raw_path, score_path
+from explorer.store.places import BOARDS, RACES, RUNS, STUDY, TRIALS, race_path, raw_path, score_path
 from explorer.tally import Tally
 
 # The format of study.json. 1: first.
@@ -40,6 +41,34 @@ class StudyData:
     def boards(self) -> tuple[dict[str, Any], ...]:
         """What `Store.append_board` has written, the oldest first."""
         return tuple(whole_objects(self.folder / BOARDS))
+
+    @cached_property
+    def runs(self) -> tuple[dict[str, Any], ...]:
+        """What `Store.append_run` has written, the oldest first."""
+        return tuple(whole_objects(self.folder / RUNS))
+
+    @property
+    def space_size(self) -> int | None:
+        """How many candidates the space has, impossible ones included; None where no run has told."""
+        return next((int(line["candidates"]) for line in reversed(self.runs) if "candidates" in line), None)
+
+    @property
+    def impossible(self) -> list[dict[str, Any]]:
+        """What the last run knew to be impossible before it began: {"count", "reason", "source"}, commonest first."""
+        return next((list(line["impossible"]) for line in reversed(self.runs) if "impossible" in line), [])
+
+    @property
+    def ruled_out(self) -> list[dict[str, Any]]:
+        """What trials have shown to be impossible, {"trial", "because", "left_out"}, and none has disproved since."""
+        last = {json.dumps(line["because"], sort_keys=True): line for line in self.runs if "left_out" in line}
+        fixed = self.study.get("experiment", {}).get("fixed", {}) if last else {}
+        worked = [Candidate(record.params, fixed) for record in self.records if record.state == "complete"]
+        return [line for line in last.values() if not any(one.has(line["because"]) for one in worked)]
+
+    @property
+    def ended(self) -> dict[str, Any] | None:
+        """Why the last run ended, {"ended", "why", "trials"}; None while one is under way, or was interrupted."""
+        return self.runs[-1] if self.runs and "ended" in self.runs[-1] else None
 
     def tallies(self, number: int) -> dict[str, Tally]:
         """The counts behind the scores of a trial, by metric; those that were kept."""

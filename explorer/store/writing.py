@@ -14,7 +14,19 @@ from typing import IO, Any
 from explorer.errors import BadInput, Problem
 from explorer.result import Record
 from explorer.store.files import last_byte, line_of, open_whole_lines, own, whole_objects, write_packed, write_whole
-from explorer.store.places import BEGUN, BOARDS, LOCK, RACES, RAW, STUDY, TRIALS, race_path, raw_path, score_path
+from explorer.store.places import (
+    BEGUN,
+    BOARDS,
+    LOCK,
+    RACES,
+    RAW,
+    RUNS,
+    STUDY,
+    TRIALS,
+    race_path,
+    raw_path,
+    score_path,
+)
 from explorer.store.reading import STUDY_FORMAT, read_study, records_of
 
 
@@ -56,9 +68,20 @@ class Store:
         return {number: begun[number] for number in sorted(begun) if number not in done}
 
     @property
+    def runs(self) -> tuple[dict[str, Any], ...]:
+        """What `append_run` has written, the oldest first."""
+        return tuple(whole_objects(self.folder / RUNS))
+
+    @property
     def races(self) -> tuple[dict[str, Any], ...]:
         """What `append_race` has written, the oldest first."""
         return tuple(whole_objects(self.folder / RACES))
+
+    def append_run(self, line: Mapping[str, Any]) -> None:
+        """Write what is known as a run begins, what a trial has ruled out, or why it ends; it is on the disk when this
+        returns.
+        """
+        self._append(RUNS, {**line, "time": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def append_board(self, line: Mapping[str, Any]) -> None:
         """Write what a board yielded with the reference engine; it is on the disk when this returns."""

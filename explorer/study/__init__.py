@@ -5,9 +5,9 @@ loop     asks ahead, hands out, hears, stores, tells
 order    which of the waiting candidates comes next: power modes change rarely
 control  what the reference engine yields, and the scale that follows
 race     undecided candidates against each other
-budget   how much may be tried, how much time is left
+budget   how much may be tried, how much time is left; why a study ends
 """
 
-from explorer.study.study import Ending, open_dataset, run
+from explorer.study.study import Ending, open_dataset, refuse_other, run
 
-__all__ = ["Ending", "open_dataset", "run"]
+__all__ = ["Ending", "open_dataset", "refuse_other", "run"]

@@ -22,13 +22,14 @@ from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
+from explorer.impossible import Impossible, ruled_out
 from explorer.pipeline import Done
 from explorer.result import Evaluation, Record
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
 from explorer.statistics import Measurement
 from explorer.store import Store
-from explorer.study.budget import Budget
+from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control
 from explorer.study.order import Waiting, modes_of
 from explorer.study.race import Racing, result_of, share_s
@@ -52,10 +53,11 @@ class Loop:
         *,
         workshop: Workshop,
         control: Control,
+        impossible: Impossible,
         watcher: Watcher,
     ) -> None:
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
-        self._refusal, self._prepare, self._watcher = workshop.refusal, workshop.prepare, watcher
+        self._prepare, self._watcher = workshop.prepare, watcher
         plan, before = experiment.search, store.records
         self._search = Search(
             experiment.space,
@@ -64,6 +66,7 @@ class Loop:
             seed=plan.seed,
             records=before,
             constraints=experiment.constraints,
+            impossible=impossible.reasons,
         )
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
@@ -73,22 +76,23 @@ class Loop:
         self._begun = store.unfinished()
         self._next_number = 1 + max([-1, *(record.number for record in before), *self._begun])
         self._before, self.written = before, list[Record]()
-        self._budget = Budget(experiment, before, store.races)
+        self._budget = Budget(experiment, before, store.races, store.runs)
         self._keep_time()
         self.planned = self._budget.planned(self._search.left)
 
     def plainest(self) -> tuple[Candidate, Future[Done]] | None:
         """The candidate to compare boards by, and its network: dense, fp32, the first values of the axes."""
-        able = [c for c in self._experiment.space.candidates if self._refusal(c) is None]
+        able = self._search.candidates
         return (plain := baseline(able), self._prepare(plain)) if able else None
 
-    def run(self) -> str:
-        """Go on until there is a reason to stop; the reason.
+    def run(self) -> Stop:
+        """Go on until there is a reason to stop; the reason, which is then on the disk.
 
         Raises:
             NoDevice: no board is left.
             BadInput: a board turned out to be none of this fleet.
         """
+        self._tell_of_stopping()
         self._take_up()
         self._fleet.start()
         while True:
@@ -100,8 +104,22 @@ class Loop:
                 self._hear()
             elif not self._race():
                 if not self._budget.closing or self._budget.out_of_time:
-                    return self._budget.why_done() + (f"; {self._racing.over}" if self._racing.over else "")
+                    return self._end()
                 self._budget.keep(0.0)  # races need no more of the time: candidates may have it
+
+    def _tell_of_stopping(self) -> None:
+        """A wish that cannot be fulfilled is not passed over in silence."""
+        plan = self._experiment.search
+        if plan.stop_below and not self._search.tells_gain:
+            words = f"{plan.sampler} does not tell what it expects to gain, as front does"
+            self._watcher.note(f"search.stop_below has no effect: {words}")
+
+    def _end(self) -> Stop:
+        stop = self._budget.why_done(self._search.left)
+        assert stop is not None  # nothing is asked for any more
+        stop = replace(stop, words="; ".join(filter(None, [stop.words, self._racing.over])))
+        self._store.append_run(self._budget.told(stop))
+        return stop
 
     # Asking
 
@@ -122,12 +140,11 @@ class Loop:
         return self._search.left > 0 and self._budget.allows(len(self._queue) + len(self._under_way))
 
     def _ask(self, wanted: Candidate | None = None, *, number: int = NOT_BEGUN) -> None:
-        """Ask for a candidate and let its network be made; what the boards cannot run costs no work."""
+        """Ask for a candidate and let its network be made."""
         candidate = self._search.ask(wanted)
         assert candidate is not None  # _may_ask saw that one is left
-        refusal = self._refusal(candidate)
-        network = self._prepare(candidate) if refusal is None else None
-        self._queue.add(Turn(candidate, network, refusal, number=number))
+        self._budget.expects(self._search.expected_gain)
+        self._queue.add(Turn(candidate, self._prepare(candidate), number=number))
 
     # Handing out
 
@@ -136,10 +153,6 @@ class Loop:
             turn = replace(turn, number=self._next_number)
             self._next_number += 1
         self._watcher.trial(turn.candidate)
-        if turn.refusal is not None:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._settle(turn, turn.refusal, device=self._fleet.any.name, started=now, seconds=0.0)
-            return
         self._store.begin(turn.number, turn.candidate.params)
         self._under_way.add(turn.number)
         self._fleet.hand(turn)
@@ -255,10 +268,26 @@ class Loop:
         self._budget.done += 1
         self.written.append(record)
         self._search.tell(turn.candidate, record)
+        self._rule_out(record)
         done, eta_s = self._budget.done, self._budget.eta_s(self.planned)
         self._watcher.recorded(record, done=done, planned=self.planned, eta_s=eta_s)
         self._keep_time()
         return record
+
+    def _rule_out(self, record: Record) -> None:
+        """What the record shows to be impossible is never tried: neither asked for nor, if it waits already, begun."""
+        because = record.because
+        if not self._search.is_rule(because):
+            return
+        waiting = self._queue.withdraw(lambda turn: turn.candidate.has(because))
+        for turn in waiting:
+            self._search.withdraw(turn.candidate)
+        if not (count := len(waiting) + self._search.rule_out(because)):
+            return
+        self._store.append_run({"trial": record.number, "because": dict(because), "left_out": count})
+        self._watcher.note(ruled_out(record.number, because, count))
+        under_way = len(self._queue) + len(self._under_way)
+        self.planned = self._budget.planned(self._search.left + under_way)
 
     def _keep_time(self) -> None:
         """Let candidates leave enough of a limit of time for races."""
@@ -272,7 +301,9 @@ class Loop:
             case Infeasible():
                 measured = ending.measured or Evaluation()
                 broken = ending.violations
-                return replace(record, state="infeasible", evaluation=measured, constraints=broken, reason=str(ending))
+                because = ending.because if turn.candidate.has(ending.because) else {}
+                found = replace(record, state="infeasible", evaluation=measured, constraints=broken)
+                return replace(found, reason=str(ending), because=because)
             case JobFailed():
                 reason = "\n".join(filter(None, [str(ending), ending.log_tail]))
                 return replace(record, state="failed", evaluation=ending.measured or Evaluation(), reason=reason)

@@ -12,7 +12,7 @@ at most `STREAK` times by each board.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from explorer.config import Experiment
@@ -55,6 +55,13 @@ class Waiting:
         """The first in the queue."""
         self._turns.appendleft(turn)
 
+    def withdraw(self, covers: Callable[[Turn], bool]) -> list[Turn]:
+        """Take out the turns that are covered."""
+        out = [turn for turn in self._turns if covers(turn)]
+        for turn in out:
+            self._turns.remove(turn)
+        return out
+
     def take(self, member: Member, *, alone: bool) -> Turn:
         """The next turn for a board.
 
@@ -65,16 +72,15 @@ class Waiting:
         ready = [turn for turn in self._turns if alone or turn.network is None or turn.network.done()]
         turn = next(self._suiting(member, ready), ready[0] if ready else self._turns[0])
         self._turns.remove(turn)
-        if turn.refusal is None:
-            mode = _mode(turn)
-            member.streak = member.streak + 1 if mode == member.mode else 1
-            member.mode = mode
+        mode = _mode(turn)
+        member.streak = member.streak + 1 if mode == member.mode else 1
+        member.mode = mode
         return turn
 
     def _suiting(self, member: Member, ready: list[Turn]) -> Iterator[Turn]:
         """Those that need no other mode, while the board may stay in its own."""
         if self.modes > 1 and member.mode is not None and member.streak < STREAK:
-            yield from (turn for turn in ready if turn.refusal is None and _mode(turn) == member.mode)
+            yield from (turn for turn in ready if _mode(turn) == member.mode)
 
 
 def _mode(turn: Turn) -> str:

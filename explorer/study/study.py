@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,14 @@ from explorer.fleet.duties import Duties
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Board
 from explorer.fleet.recorded import RecordedDuties
+from explorer.impossible import Impossible, by, impossible, sentence
 from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Pipeline
 from explorer.recorded import Recording
 from explorer.result import Record
 from explorer.scale import Past
-from explorer.store import STUDY, Store, open_store, read, read_study, set_aside
-from explorer.study.budget import Budget
+from explorer.store import STUDY, Store, StudyData, open_store, read, read_study, set_aside
+from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control, compares_boards
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
@@ -51,6 +52,7 @@ class Ending:
     reason: str
     folder: Path
     records: tuple[Record, ...]  # of this run alone
+    stop: str = ""  # the reason's name: space, time, trials or gain
 
 
 def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher, fresh: bool = False) -> Ending:
@@ -70,11 +72,11 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     """
     folder = results / experiment.study
     aside = set_aside(folder) if fresh else None
-    _refuse_other(folder, experiment)
-    before, races = ((data := read(folder)).records, data.races) if (folder / STUDY).exists() else ((), ())
-    if reason := _nothing_left(experiment, folder, Budget(experiment, before, races)):
-        watcher.begins(experiment, planned=len(before), records=before, note="")  # no device is needed to say so
-        return Ending(reason, folder, ())
+    refuse_other(folder, experiment)
+    data = read(folder) if (folder / STUDY).exists() else None
+    if data is not None and (stop := _nothing_left(experiment, data)) is not None:
+        watcher.begins(experiment, planned=len(data.records), records=data.records, note="")  # no device is needed
+        return Ending(stop.words, folder, (), stop.name)
     note = f"the earlier study was set aside as {aside}" if aside else ""
     with open_store(folder) as store:  # first: no other run may hold it
         if experiment.recorded is not None:
@@ -83,13 +85,13 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
             return _explore(experiment, store, pipeline, watcher, note=note)
 
 
-def _nothing_left(experiment: Experiment, folder: Path, budget: Budget) -> str:
-    """Why there is neither a candidate to try nor a race to hold; empty when there is."""
-    reason = budget.why_done()
-    racing = Racing(experiment, folder)
-    if not reason or racing.next(budget.left_s) is not None:
-        return ""
-    return reason + (f"; {racing.over}" if racing.over else "")
+def _nothing_left(experiment: Experiment, data: StudyData) -> Stop | None:
+    """Why there is neither a candidate to try nor a race to hold; None when there is."""
+    budget = Budget(experiment, data.records, data.races, data.runs)
+    stop, racing = budget.why_done(), Racing(experiment, data.folder)
+    if stop is None or racing.next(budget.left_s) is not None:
+        return None
+    return replace(stop, words="; ".join(filter(None, [stop.words, racing.over])))
 
 
 def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: Watcher, *, note: str) -> Ending:
@@ -97,21 +99,28 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
     known = read_study(store.folder).get("device") if (store.folder / STUDY).exists() else None
     duties = Duties(experiment, pipeline, dataset, store.folder, watcher.note, known)
     with _fleet(experiment, duties) as fleet:
-        duties.created = store.describe(_described(experiment, fleet.any))["created"]
         capabilities, target = fleet.any.capabilities, Target.of_capabilities(fleet.any.capabilities)
         compression = Compression(experiment, dataset, artifacts=pipeline.artifacts, target=target)
         graph = _uncompressed(experiment, compression, pipeline)
         foresight = duties.foresight = Foresight(capabilities, pipeline.artifacts.root, graph=graph)
+        left_out = impossible(experiment.space, by(foresight, fleet.any.name, fleet.any.capabilities))
+        if not store.records:
+            left_out.refuse_all(experiment.path)
+        duties.created = store.describe(_described(experiment, fleet.any))["created"]
+        store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
         control = Control(store, duties.past, watcher.note)
-        workshop = Compressing(compression, pipeline, foresight, fleet)
-        loop = Loop(experiment, fleet, store, workshop=workshop, control=control, watcher=watcher)
+        workshop = Compressing(compression, pipeline)
+        loop = Loop(experiment, fleet, store, workshop=workshop, control=control, impossible=left_out, watcher=watcher)
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
+        if told := sentence(left_out.to_json(), experiment.space.size):
+            watcher.note(f"{told}; they cost no trial")
         for absent in fleet.absent:
             watcher.note(f"{in_one_line(absent)}; going on without it, and trying again")
         duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
         if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
-        return Ending(loop.run(), store.folder, tuple(loop.written))
+        stop = loop.run()
+        return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
 
 
 def _replay(experiment: Experiment, recording: Recording, store: Store, watcher: Watcher, *, note: str) -> Ending:
@@ -120,11 +129,21 @@ def _replay(experiment: Experiment, recording: Recording, store: Store, watcher:
     with closing(Fleet.gather(experiment.devices, work, patience_s=dict.fromkeys(experiment.devices, 0.0))) as fleet:
         store.describe(_described(experiment, fleet.any))
         control = Control(store, Past(), watcher.note)
-        loop = Loop(experiment, fleet, store, workshop=NothingToMake(), control=control, watcher=watcher)
+        store.append_run({"candidates": experiment.space.size, "impossible": []})
+        loop = Loop(
+            experiment,
+            fleet,
+            store,
+            workshop=NothingToMake(),
+            control=control,
+            impossible=Impossible(experiment.space.size),
+            watcher=watcher,
+        )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         if recording.repeated:
             watcher.note(f"candidates with several rows: {recording.repeated}; their mean is taken, its interval told")
-        return Ending(loop.run(), store.folder, tuple(loop.written))
+        stop = loop.run()
+        return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
 
 
 def _uncompressed(experiment: Experiment, compression: Compression, pipeline: Pipeline) -> Graph | None:
@@ -190,7 +209,12 @@ def _patience(experiment: Experiment) -> dict[str, float]:
     return {spec: of(spec) for spec in experiment.devices}
 
 
-def _refuse_other(folder: Path, experiment: Experiment) -> None:
+def refuse_other(folder: Path, experiment: Experiment) -> None:
+    """See that the folder is this experiment's, or nobody's yet.
+
+    Raises:
+        BadInput: it is another one's; with what differs.
+    """
     if not (folder / "study.json").exists():
         return
     known = {key: value for key, value in read_study(folder)["experiment"].items() if key != "devices"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -171,3 +173,47 @@ def test_of_a_table_nothing_is_assumed_but_what_its_columns_names_say() -> None:
     assert set(depends_on) == {1}
     assert "image_size" in depends_on[1]
     assert "batch" not in depends_on[1]
+
+
+@pytest.mark.parametrize("sampler", ["front", "tpe", "random"])
+def test_what_is_impossible_or_ruled_out_is_never_asked_for(sampler: str) -> None:
+    impossible = {c.key for c in SPACE.candidates if c.params["precision"] == "bf16"}
+    search = Search(SPACE, OBJECTIVES, sampler=sampler, seed=1, impossible=impossible)
+    records, asked = [], []
+    while (candidate := search.ask()) is not None:
+        asked.append(candidate)
+        record = judged(candidate, len(records))
+        because = {"precision": "fp32", "batch": 16} if record.state == "infeasible" else {}
+        records.append(replace(record, because=because))
+        search.tell(candidate, records[-1])
+        search.rule_out(because)
+    assert not impossible & {candidate.key for candidate in asked}
+    assert [record.state for record in records].count("infeasible") == 1
+    assert len(asked) == SPACE.size - len(impossible) - 7
+    again = Search(SPACE, OBJECTIVES, sampler=sampler, seed=1, impossible=impossible, records=records)
+    assert (again.left, again.ask()) == (0, None)
+
+
+def test_a_success_disproves_a_rule() -> None:
+    search = start("front")
+    candidate = search.ask()
+    assert candidate is not None
+    search.tell(candidate, judged(candidate, 0))
+    assert search.rule_out({"precision": candidate.params["precision"]}) == 0
+    assert search.rule_out({}) == 0
+    assert search.left == SPACE.size - 1
+
+
+def test_what_is_left_to_gain_is_told_and_falls() -> None:
+    search, gains = start("front"), []
+    for number in range(40):
+        candidate = search.ask()
+        assert candidate is not None
+        gains.append(search.expected_gain)
+        search.tell(candidate, judged(candidate, number))
+    assert search.tells_gain
+    assert gains[0] is None, "nothing is known yet"
+    early, late = ([gain for gain in some if gain is not None] for some in (gains[:15], gains[-5:]))
+    assert max(early) > 0.01 > 0.001 > max(late) >= 0
+    assert not start("tpe").tells_gain
+    assert start("tpe").expected_gain is None

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from explorer.config import Experiment
-from explorer.errors import Infeasible
 from explorer.fleet.duties import Turn
 from explorer.fleet.member import Member
 from explorer.result import Objective
@@ -74,14 +73,6 @@ def test_without_modes_the_first_is_the_next() -> None:
     waiting.put_in_front(coming[3])
     assert waiting.take(board, alone=True) is coming[3]
     assert waiting.take(board, alone=True) is coming[0]
-
-
-def test_what_no_board_runs_changes_no_mode() -> None:
-    waiting, board = Waiting(2), member()
-    board.mode = "15W"
-    waiting.add(Turn(Candidate({"power_mode": "30W"}), refusal=Infeasible("no")))
-    waiting.take(board, alone=True)
-    assert board.mode == "15W"
 
 
 def test_modes_are_counted_where_they_vary() -> None:

@@ -76,7 +76,7 @@ def test_what_one_reading_cannot_tell_is_raced_and_derived_again(place: Path) ->
     watching = Watching()
     ending = explore(place, watching)
     data = read(ending.folder)
-    assert "all 2 candidates are tried" in ending.reason
+    assert "all 2 candidates have been tried" in ending.reason
     assert len(data.races) == len(watching.undecided) >= 1
     assert data.races[0]["race"] == 1
     assert sorted(data.races[0]["trials"]) == [0, 1]

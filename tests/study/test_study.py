@@ -14,10 +14,11 @@ import pytest
 
 from explorer.config import load
 from explorer.errors import BadInput, NoDevice
+from explorer.report import render
 from explorer.result import Record
 from explorer.space import Candidate
 from explorer.store import read
-from explorer.study import Ending, run
+from explorer.study import Ending, budget, run
 from tests.fixtures.watching import Watching
 
 SPACE = """\
@@ -90,17 +91,66 @@ def test_a_budget_is_for_the_study_and_not_for_the_run(place: Place) -> None:
     assert len(keys(place.records)) == 5
 
 
+def test_it_ends_when_nothing_is_left_to_gain_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ASKS", 1)
+    text = SPACE.replace("batch: [1, 2, 3, 4]", "batch: [1, 2, 3, 4, 5, 6, 7]").replace("model_mb", "latency_ms")
+    text = text.replace("sampler: random", "sampler: front, stop_below: 0.99, race: off")
+    ending = place.run(text)
+    assert ending.stop == "gain"
+    assert ending.reason.startswith("nothing is left to gain: the last 1 proposals were each expected to enlarge")
+    assert 6 <= len(ending.records) < 14
+    told = json.loads(str(render(ending.folder, pareto=True, format="json")))
+    assert told["ended"] == {"stop": "gain", "why": ending.reason}
+    assert f"The last run ended: {ending.reason}." in told["notes"]
+    again = place.run(text)
+    assert (again.stop, again.records) == ("gain", ())
+
+
+def test_a_sampler_that_expects_nothing_is_told_of(place: Place) -> None:
+    watching = Watching()
+    text = SPACE.replace("seed: 3", "seed: 3, trials: 1, stop_below: 0.5")
+    assert place.run(text, watching=watching).stop == "trials"
+    assert "search.stop_below has no effect: random does not tell what it expects to gain, as front does" in (
+        watching.notes
+    )
+
+
 def test_time_is_a_budget_too(place: Place) -> None:
     assert place.run(SPACE.replace("seed: 3", "seed: 3, timeout: 1s")).reason.startswith("the time is up")
     assert len(place.records) < 8
 
 
 def test_what_the_device_cannot_run_costs_no_work(place: Place) -> None:
-    place.run(SPACE.replace("threads: [1, 2]", "threads: [1, 4096]"))
-    refused = [r for r in place.records if r.params["threads"] == 4096]
-    assert len(refused) == 4
-    assert {r.state for r in refused} == {"infeasible"}
-    assert all(r.constraints == {"feasible": 1.0} and not r.metrics and "4096" in r.reason for r in refused)
+    watching, text = Watching(), SPACE.replace("threads: [1, 2]", "threads: [2, 4096]")
+    ending = place.run(text, watching=watching)
+    assert "4 candidates have been tried, the other 4 of 8 are impossible" in ending.reason
+    assert [r.params["threads"] for r in place.records] == [2] * 4
+    words = "4 of 8 candidates are impossible on this board: 4: 4096 threads asked for, the board has"
+    assert len([note for note in watching.notes if note.startswith(words)]) == 1
+    report = render(ending.folder, pareto=True, format="md")
+    assert f"Never tried: {words}" in str(report), "nothing is hidden"
+    assert place.run(text).records == ()
+
+
+def test_a_space_of_which_nothing_is_possible_is_refused_in_words(place: Place) -> None:
+    text = SPACE.replace("threads: [1, 2]", "threads: [4096]")
+    with pytest.raises(BadInput, match=r"all 4 candidates are impossible on this board\n +seen: 4: 4096 threads"):
+        place.run(text)
+    assert len(place.run(SPACE.replace("seed: 3", "seed: 3, trials: 1")).records) == 1, "the folder is nobody's yet"
+
+
+def test_refusals_of_an_earlier_version_are_kept_and_what_is_left_goes_on(place: Place) -> None:
+    text = SPACE.replace("threads: [1, 2]", "threads: [2, 4096]")
+    folder = place.run(text.replace("seed: 3", "seed: 3, trials: 1")).folder
+    old = Record(
+        1, "infeasible", {"batch": 1, "threads": 4096}, "local:", "2026-11-21T08:00:00+00:00", 0.0, reason="no"
+    )
+    with (folder / "trials.jsonl").open("ab") as file:
+        file.write(json.dumps(old.to_json()).encode() + b"\n")
+    place.run(text)
+    states = [(r.number, r.state, r.params["threads"]) for r in place.records]
+    assert states[:2] == [(0, "complete", 2), (1, "infeasible", 4096)]
+    assert states[2:] == [(n, "complete", 2) for n in (2, 3, 4)]
 
 
 def test_a_broken_constraint_keeps_what_was_measured(place: Place) -> None:

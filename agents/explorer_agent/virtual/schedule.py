@@ -48,7 +48,7 @@ def units_of(placement: str, board: Board) -> tuple[str, ...]:
     """
     if placement not in board.placements:
         text = f"placement {placement!r}: {board.name} offers {', '.join(board.placements)}"
-        raise AgentError(INFEASIBLE, text)
+        raise AgentError(INFEASIBLE, text, because={"placement": placement})
     return {"gpu": ("gpu",), "gpu+dla": board.units}.get(placement, ("dla1" if placement.endswith("1") else "dla0",))
 
 
@@ -60,11 +60,13 @@ def check(layers: Sequence[Layer], deployment: Deployment, board: Board) -> None
     """
     units, precision = units_of(deployment.placement, board), deployment.precision
     if precision != "best" and precision not in board.gpu_rates:
-        raise AgentError(INFEASIBLE, f"{board.name} cannot run {precision}: it knows {', '.join(board.gpu_rates)}")
+        text = f"{board.name} cannot run {precision}: it knows {', '.join(board.gpu_rates)}"
+        raise AgentError(INFEASIBLE, text, because={"precision": precision})
     if units == ("gpu",):
         return
     if precision not in DLA_PRECISIONS:
-        raise AgentError(INFEASIBLE, f"a DLA computes in fp16 and int8, not in {precision}")
+        both = {"placement": deployment.placement, "precision": precision}
+        raise AgentError(INFEASIBLE, f"a DLA computes in fp16 and int8, not in {precision}", because=both)
     volume = next((layer for layer in layers if layer.dimensions > 2), None)
     if volume is not None:
         text = f"{volume.name} convolves in {volume.dimensions} dimensions: nothing of such a network is given to a DLA"
@@ -89,7 +91,8 @@ def schedule(layers: Sequence[Layer], deployment: Deployment, board: Board, mode
     names = units_of(deployment.placement, board)
     if deployment.streams < len(names):
         text = f"{deployment.placement} runs on {', '.join(names)} at once: it needs {len(names)} streams or more"
-        raise AgentError(INFEASIBLE, f"{text}, not {deployment.streams}")
+        both = {"placement": deployment.placement, "streams": deployment.streams}
+        raise AgentError(INFEASIBLE, f"{text}, not {deployment.streams}", because=both)
     served_by = [names[stream % len(names)] for stream in range(deployment.streams)]
     units = {name: roofline.unit(board, mode, name) for name in board.units}
     each = {name: served_by.count(name) for name in names}

@@ -39,7 +39,7 @@ def units(placement: str, dla_cores: int) -> list[Unit]:
     """
     if placement not in placements(dla_cores):
         text = f"placement {placement!r}: this board has {dla_cores} DLA cores, so there are only "
-        raise AgentError(INFEASIBLE, text + ", ".join(placements(dla_cores)))
+        raise AgentError(INFEASIBLE, text + ", ".join(placements(dla_cores)), because={"placement": placement})
     if placement == "gpu":
         return [Unit(GPU)]
     if placement == "gpu+dla":
