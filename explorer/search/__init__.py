@@ -7,7 +7,7 @@ from explorer.registry import Registry
 SAMPLERS = Registry(
     "samplers",
     {
-        "auto": ("explorer.search.samplers:tpe", "the best we know for such spaces; today tpe"),
+        "auto": ("explorer.search.sampler:FrontSampler", "front; tpe for spaces of more than 30,000 candidates"),
         "front": (
             "explorer.search.sampler:FrontSampler",
             "Gaussian processes over the whole space and exact expected hypervolume improvement (our own)",

@@ -29,6 +29,7 @@ Bools = NDArray[np.bool_]
 
 GROWTH = 1.1  # scales are learned again when so many times as much has been seen
 _BEYOND = 0.05  # of the range, the reference lies below the worst
+_APART = 1e-3  # a range is taken for at least such a share of its values
 _LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned with
 _AGAIN = 512  # candidates that are looked at again
 _MANY, _LOOKS = 8, 1600  # drawn scales; at most so many times results
@@ -137,7 +138,8 @@ class Proposer:
         useful = (chance > _LIKELY) & (mean > self._limits).all(axis=1)
         expected = mean[useful] if useful.any() else mean
         worst, best = expected.min(axis=0), expected.max(axis=0)
-        return np.where(np.isfinite(self._limits), self._limits, worst - _BEYOND * np.maximum(best - worst, 1e-9))
+        least = _APART * np.maximum(1.0, np.abs(worst))
+        return np.where(np.isfinite(self._limits), self._limits, worst - _BEYOND * np.maximum(best - worst, least))
 
     def _useful(self, seen: Seen) -> Ints:
         """Rows that may be on the front: measured, and with every constraint kept."""

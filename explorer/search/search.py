@@ -43,8 +43,14 @@ OF_NETWORKS = (TRAINING_AXES, OF_THE_OUTPUTS)
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 
 
+LARGE = 30_000  # candidates: beyond, looking at each of them takes too long
+
+
 class Search:
     """A sampler over one space.
+
+    Attributes:
+        sampler: the one that is at work: of a large space "auto" leaves the choice to tpe.
 
     Args:
         records: what earlier sessions of this study found; they count as told.
@@ -68,7 +74,8 @@ class Search:
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         other = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        made = SAMPLERS.load(sampler)
+        self.sampler = "tpe" if sampler == "auto" and len(self._grid.candidates) > LARGE else sampler
+        made = SAMPLERS.load(self.sampler)
         self._inner = made(seed if made is FrontSampler else other)  # but for ours: as if nothing had happened
         self._sampler = Distinct(self._inner, self._grid, seed=other)
         self._worked = [Candidate(record.params, space.fixed) for record in records if record.state == "complete"]

@@ -53,8 +53,9 @@ class Learned:
 
     def drawn(self, many: int) -> Floats:
         """Scales that are as likely as not ``[many, scales]``, in pairs opposite to each other; always the same."""
-        steps: Floats = np.random.default_rng(0).standard_normal((many // 2, len(self.best))) @ self.doubt.T
-        return np.clip(np.concatenate([self.best + steps, self.best - steps]), _LEAST, _MOST)
+        steps = np.random.default_rng(0).standard_normal((many // 2, len(self.best))) @ self.doubt.T
+        drawn = np.concatenate([self.best + steps, self.best - steps])
+        return np.asarray(np.clip(drawn, _LEAST, _MOST))
 
 
 class Surrogate:
