@@ -54,6 +54,7 @@ class Family:
         dlas: of a board.
         impossible: least and largest share.
         cap: least and largest share of engines that a power mode does not slow down.
+        foreseen: whether everybody knows the rules beforehand.
         per_mode: whether an engine is built for one power mode.
     """
 
@@ -62,6 +63,7 @@ class Family:
     dlas: int = 1
     impossible: tuple[float, float] = (0.18, 0.25)
     cap: tuple[float, float] = (0.7, 0.98)
+    foreseen: bool = True
     per_mode: bool = False
 
 
@@ -123,6 +125,7 @@ FAMILIES = {
         taste=network.Taste(lottery=0.004, knee=(0.5, 0.7), int8=(0.004, 0.02)),
         dlas=2,
         impossible=(0.22, 0.22),
+        foreseen=False,
     ),
     "small": Family(
         axes=_axes(
@@ -133,6 +136,7 @@ FAMILIES = {
             power_mode=("15W", "30W", "MAXN"),
         ),
         taste=network.Taste(lottery=0.004, knee=(0.5, 0.7), int8=(0.004, 0.02)),
+        foreseen=False,
     ),
 }
 
@@ -170,6 +174,7 @@ def family(name: str, seed: int, *, board: int | None = None) -> Problem:
         refused=refusals(columns.space, figures.memory, of_board.uniform(*chosen.impossible), of_board),
         stages=(Stage("checkpoint", which, CHECKPOINT_S), Stage("build", engine, BUILD_S)),
         prior=_told(device.run(device.datasheet(drawn, of_board), load)),
+        foreseen=chosen.foreseen,
         noise=Noise(relative=of_board.uniform(0.015, 0.025), outliers=0.02, score=0.0015),
     )
 
@@ -208,6 +213,7 @@ def _problem(
     stages: tuple[Stage, ...],
     prior: dict[str, Floats],
     noise: Noise,
+    foreseen: bool,
 ) -> Problem:
     possible = refused == ""
     floor = round(float(truth["accuracy"][possible].max()) - USEFUL, 4)
@@ -221,6 +227,7 @@ def _problem(
         truth={metric: np.where(possible, values, np.nan) for metric, values in truth.items()},
         refusals=refused,
         stages=(*stages, Stage("measure", np.arange(space.size), MEASURE_S)),
+        foreseen=foreseen,
         reached=np.where(possible | (refused == NO_ROOM), 3, 2),
         reference=np.array([floor, *lowest]),
         constraints=(Constraint("accuracy", ">=", floor),),

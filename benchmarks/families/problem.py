@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from explorer.pareto import hypervolume
 from explorer.replay.course import gain
 from explorer.result import Constraint, Evaluation, Metric, Objective, Record
 from explorer.space import Candidate, Space
+
+from .refusals import NO_ROOM, forbidden
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -67,6 +69,7 @@ class Problem:
         depends: metric → names of the axes it can depend on.
         shares: metric → name of the stage whose luck candidates share.
         prior: metric → what an analytic model says of every candidate before anything is run: biased, and free.
+        foreseen: what a rule forbids is known before anything is run, as an oracle knows it; only memory is found out.
         subset: how many samples the host scores a network on before any board has seen it.
     """
 
@@ -83,6 +86,7 @@ class Problem:
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shares: Mapping[str, str] = field(default_factory=dict)
     prior: Mapping[str, Floats] = field(default_factory=dict)
+    foreseen: bool = False
     subset: int = 200
 
     @property
@@ -93,6 +97,12 @@ class Problem:
     def possible(self) -> NDArray[np.bool_]:
         """``[candidates]``."""
         return np.asarray(self.refusals == "")
+
+    @cached_property
+    def known_impossible(self) -> Set[tuple[object, ...]]:
+        """Keys of the candidates of which everybody knows beforehand that they cannot be."""
+        by_rule = ~self.possible & (self.refusals != NO_ROOM) & self.foreseen
+        return {self.space.candidates[row].key for row in np.flatnonzero(by_rule)}
 
     @cached_property
     def rows(self) -> Mapping[tuple[object, ...], int]:
@@ -144,9 +154,11 @@ class Problem:
         """How a study writes down a candidate: measured, refused, or measured and not what the user demands."""
         candidate: Candidate = self.space.candidates[row]
         if not self.possible[row]:
-            refused = {"feasible": 1.0}
-            reason = str(self.refusals[row])
-            return Record(number, "infeasible", candidate.params, self.name, "", 0.0, Evaluation(), refused, reason)
+            refused, why = {"feasible": 1.0}, str(self.refusals[row])
+            because = forbidden(why, candidate.params)
+            return Record(
+                number, "infeasible", candidate.params, self.name, "", 0.0, Evaluation(), refused, why, because
+            )
         metrics = {metric: Metric(value) for metric, value in self.measure(row, rng).items()}
         kept = {str(c): c.violation(metrics[c.metric].value) for c in self.constraints}
         state = "infeasible" if any(amount > 0 for amount in kept.values()) else "complete"

@@ -5,7 +5,7 @@ Rules are drawn until as many candidates are impossible as wanted; memory makes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,12 @@ def refusals(space: Space, memory: Floats, share: float, rng: np.random.Generato
     too_many = round(share * space.size) - (space.size - len(left))
     reasons[left[np.argsort(-memory[left], kind="stable")[:too_many]]] = NO_ROOM
     return reasons
+
+
+def forbidden(reason: str, params: Mapping[str, Value]) -> dict[str, Value]:
+    """The values that a rule forbids together, of a candidate that has them; none where it is no rule."""
+    words = set(reason.split(" and "))
+    return {axis: value for axis, value in params.items() if f"{axis} is {value}" in words}
 
 
 def _drawn(space: Space, rng: np.random.Generator) -> Sequence[dict[str, Value]]:

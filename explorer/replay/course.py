@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal, Protocol
@@ -34,6 +34,10 @@ class Problem(Protocol):
 
     @property
     def constraints(self) -> tuple[Constraint, ...]: ...
+
+    @property
+    def known_impossible(self) -> Collection[tuple[object, ...]]:
+        """Keys of the candidates of which everybody knows beforehand that they cannot be."""
 
     @property
     def rows(self) -> Mapping[tuple[object, ...], int]:
@@ -138,7 +142,14 @@ def search_through(
     It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
     hypervolume (above 1: never) with `least` evaluations or more.
     """
-    search = Search(problem.space, problem.objectives, sampler=sampler, seed=seed, constraints=problem.constraints)
+    search = Search(
+        problem.space,
+        problem.objectives,
+        sampler=sampler,
+        seed=seed,
+        constraints=problem.constraints,
+        impossible=problem.known_impossible,
+    )
     progress = Progress(problem)
     rows: list[int] = []
     shares: list[float] = []
@@ -155,6 +166,7 @@ def search_through(
         shares.append(progress.add(row))
         began = time.process_time()
         search.tell(candidate, record)
+        search.rule_out(record.because)
         spent_s += time.process_time() - began
     hours, ask_ms = problem.hours(rows).tolist(), 1e3 * spent_s / len(rows)
     return Course(problem.name, sampler, seed, problem.space.size, rows, shares, hours, ask_ms)

@@ -39,6 +39,11 @@ class Replayed:
     assumed: bool
     notes: tuple[str, ...] = ()
 
+    @property
+    def known_impossible(self) -> tuple[()]:
+        """None: what a table does not hold is not in its space."""
+        return ()
+
     @cached_property
     def rows(self) -> Mapping[tuple[object, ...], int]:
         return {candidate.key: row for row, candidate in enumerate(self.space.candidates)}

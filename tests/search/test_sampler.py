@@ -1,0 +1,97 @@
+"""Our sampler as Optuna's users meet it, without anything else of this program; and that a crash changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from explorer.pareto import hypervolume
+from explorer.replay.problem import Replayed
+from explorer.replay.sources import problem_of
+from explorer.search.sampler import FrontSampler
+from explorer.search.search import Search
+
+
+def objective(trial: optuna.Trial) -> tuple[float, float]:
+    batch = trial.suggest_int("batch", 0, 7)
+    precision = trial.suggest_categorical("precision", ["fp32", "fp16", "int8"])
+    clock = trial.suggest_float("clock", 0.4, 1.0, step=0.1)
+    speed = {"fp32": 1.0, "fp16": 1.9, "int8": 3.0}[precision] * clock * (1 + batch) ** 0.5
+    return speed, 1 + clock**2 * (1 + 0.2 * batch)
+
+
+def volume(study: optuna.Study) -> float:
+    gains = [(trial.values[0], -trial.values[1]) for trial in study.trials if trial.values]
+    return hypervolume(np.array(gains), np.array([0.0, -4.0]))
+
+
+def test_it_is_a_sampler_of_optuna_s() -> None:
+    reached = {}
+    for name, sampler in {"front": FrontSampler(1), "random": optuna.samplers.RandomSampler(1)}.items():
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        study.optimize(objective, n_trials=30)
+        reached[name] = volume(study)
+    assert reached["front"] > reached["random"]
+    again = optuna.create_study(directions=["maximize", "minimize"], sampler=FrontSampler(1))
+    again.optimize(objective, n_trials=30)
+    assert volume(again) == reached["front"]
+
+
+def test_trials_are_distinct_until_there_are_no_more() -> None:
+    axes = {"a": IntDistribution(1, 9, step=4), "b": CategoricalDistribution([True, False])}
+    study = optuna.create_study(directions=["minimize"], sampler=FrontSampler(0))
+    seen = []
+    for number in range(8):  # two more than there are
+        trial = study.ask(dict(axes))
+        seen.append(tuple(trial.params.values()))
+        study.tell(trial, float(number % 3))
+    assert len(set(seen[:6])) == 6
+
+
+def test_a_trial_that_was_pruned_or_has_failed_is_no_obstacle() -> None:
+    study = optuna.create_study(directions=["minimize"], sampler=FrontSampler(0))
+    axes: dict[str, Any] = {"a": IntDistribution(0, 30)}
+    for number in range(20):
+        trial = study.ask(axes)
+        if number % 5 == 4:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, abs(trial.params["a"] - 17.0))
+    assert min(trial.value for trial in study.trials if trial.value is not None) == 0
+
+
+def test_an_axis_without_end_is_refused_in_words() -> None:
+    study = optuna.create_study(directions=["minimize"], sampler=FrontSampler(0))
+    axes: dict[str, Any] = {"clock": FloatDistribution(0.0, 1.0)}
+    study.tell(study.ask(axes), 1.0)  # of which Optuna learns that there is such an axis
+    with pytest.raises(ValueError, match="clock has no end of values: give it a step, or choices"):
+        study.ask(axes)
+
+
+def test_after_a_crash_the_next_proposal_is_the_one_it_would_have_been(table: Replayed) -> None:
+    search, records = start(table), []
+    asked = []
+    for number in range(32):
+        candidate = search.ask()
+        assert candidate is not None
+        asked.append(candidate.key)
+        records.append(table.record(number, table.rows[candidate.key], np.random.default_rng(number)))
+        search.tell(candidate, records[-1])
+    for known in (1, 5, 6, 7, 18, 31):
+        next_one = start(table, records[:known]).ask()
+        assert next_one is not None
+        assert next_one.key == asked[known], known
+
+
+def start(table: Replayed, records: Any = ()) -> Search:
+    told = {"sampler": "front", "seed": 3, "constraints": table.constraints}
+    return Search(table.space, table.objectives, records=records, **told)
+
+
+@pytest.fixture(scope="module")
+def table() -> Replayed:
+    return problem_of("tx2_recorded")

@@ -1,0 +1,88 @@
+"""Beliefs over a finite space: exact, and the same whether results come at once or one by one."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from explorer.search.kernel import Axis, Kernel, Shape
+from explorer.search.posterior import Posterior
+from explorer.search.surrogate import Surrogate
+
+AXES = (Axis(6, ordinal=True), Axis(3, ordinal=False), Axis(4, ordinal=True))
+LEVELS = np.array(list(itertools.product(*(range(axis.levels) for axis in AXES))), dtype=np.intp)
+SHAPE = Shape(AXES, LEVELS)
+
+
+def smooth(levels: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sin(levels[:, 0] / 2) + 0.5 * (levels[:, 1] == 1) * levels[:, 2] + 0.2 * levels[:, 2])
+
+
+def test_it_is_the_textbook_s() -> None:
+    rng = np.random.default_rng(0)
+    rows, kernel = rng.choice(len(LEVELS), 20, replace=False), Kernel(SHAPE)
+    y, scales = rng.standard_normal(20), np.concatenate([kernel.priors[:, 0], [np.log(0.05)]])
+    everyone = np.arange(len(LEVELS))
+    mean, variance = Posterior(kernel, scales, everyone, rows).believe(rows, y)
+    gram = kernel.between(scales[:-1], rows, rows) + (0.05 + 1e-6) * np.eye(20)
+    cross = kernel.between(scales[:-1], everyone, rows)
+    np.testing.assert_allclose(mean, cross @ np.linalg.solve(gram, y), atol=1e-10)
+    left = kernel.prior_variance(scales[:-1], everyone) - np.diag(cross @ np.linalg.solve(gram, cross.T))
+    np.testing.assert_allclose(variance, left, atol=1e-10)
+
+
+def test_one_by_one_is_as_good_as_at_once_and_always_the_same() -> None:
+    rng = np.random.default_rng(1)
+    kernel, everyone = Kernel(SHAPE), np.arange(len(LEVELS))
+    scales = np.concatenate([kernel.priors[:, 0], [np.log(0.01)]])
+    rows, y = rng.choice(len(LEVELS), 60), rng.standard_normal(60)  # some twice
+    growing, late = (Posterior(kernel, scales, everyone, rows[:10]) for _ in range(2))
+    for known in range(10, 61):
+        found = growing.believe(rows[:known], y[:known])
+    at_once = Posterior(kernel, scales, everyone, rows).believe(rows, y)
+    np.testing.assert_allclose(found, at_once, atol=1e-7)
+    others = np.concatenate([rows[:30], rng.choice(len(LEVELS), 5)])  # of whom some were only expected
+    growing.believe(others, y[:35])
+    np.testing.assert_array_equal(growing.believe(rows, y), late.believe(rows, y))
+
+
+def test_scales_are_learned_and_what_is_unlikely_is_not_believed() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.choice(len(LEVELS), 40, replace=False)
+    values = 100 + 7 * smooth(LEVELS[rows]) + 0.05 * rng.standard_normal(40)
+    surrogate = Surrogate(SHAPE)
+    learned = surrogate.learn(rows, values)
+    belief = surrogate.believe(rows, values, learned)
+    true, others = 100 + 7 * smooth(LEVELS), np.setdiff1d(np.arange(len(LEVELS)), rows)
+    z = (true - belief.mean)[others] / belief.sd[others]
+    assert np.abs(true - belief.mean)[others].mean() < 0.1 * true.std()
+    assert 0.3 < z.std() < 2
+    assert belief.sd[rows].mean() < belief.sd[others].mean()
+    again = surrogate.believe_of(others, rows, values, learned, 8)
+    np.testing.assert_array_equal(again.mean, Surrogate(SHAPE).believe_of(others, rows, values, learned, 8).mean)
+    assert again.sd.mean() > belief.sd[others].mean(), "scales in doubt make for more doubt"
+
+
+def test_what_foretells_is_believed_as_far_as_it_was_right() -> None:
+    rng = np.random.default_rng(3)
+    true = rng.standard_normal(len(LEVELS))  # no axis explains it
+    told = np.stack([(true - true.mean()) / true.std(), rng.standard_normal(len(LEVELS))], axis=1)
+    rows = rng.choice(len(LEVELS), 25, replace=False)
+    others = np.setdiff1d(np.arange(len(LEVELS)), rows)
+    off = {}
+    for name, columns in {"nothing": None, "both": told, "nonsense": told[:, 1:]}.items():
+        surrogate = Surrogate(Shape(AXES, LEVELS, None, columns))
+        belief = surrogate.believe(rows, true[rows], surrogate.learn(rows, true[rows]))
+        off[name] = float(np.abs(belief.mean - true)[others].mean())
+    assert off["both"] < 0.3 * off["nothing"]
+    assert off["nonsense"] < 1.2 * off["nothing"]
+
+
+@pytest.mark.parametrize("values", [[5.0] * 8, [0.0] * 8, [1e9, *[1e9 + 1e-3] * 7]])
+def test_equal_values_are_no_reason_to_fail(values: list[float]) -> None:
+    surrogate, rows = Surrogate(SHAPE), np.arange(8)
+    belief = surrogate.believe(rows, np.array(values), surrogate.learn(rows, np.array(values)))
+    np.testing.assert_allclose(belief.mean, values[-1], rtol=1e-6, atol=1e-3)
+    assert np.isfinite(belief.sd).all()
