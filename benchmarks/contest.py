@@ -13,7 +13,7 @@ from explorer.replay.course import Goal
 
 PEERS = ("random", "nsga2", "tpe", "gp")
 OURS = "front"  # of `explorer.search`
-SAMPLERS = {**dict(zip(PEERS, PEERS, strict=True)), "ours": OURS}
+SAMPLERS = {**dict(zip(PEERS, PEERS, strict=True)), "ours": OURS, "by time": OURS}
 
 __all__ = ["OURS", "PEERS", "SAMPLERS", "Course", "Goal", "contest"]
 
@@ -33,7 +33,8 @@ class Course(course.Course):
 
 def contest(problem: Problem, sampler: str, seed: int, *, budget: int, until: float, least: int = 0) -> Course:
     """Let a sampler search; it ends as `course.search_through` says."""
-    found = course.search_through(problem, SAMPLERS[sampler], seed, budget=budget, until=until, least=least)
+    how = {"budget": budget, "until": until, "least": least, "by_time": sampler == "by time"}
+    found = course.search_through(problem, SAMPLERS[sampler], seed, **how)  # type: ignore[arg-type]
     refused, again = refusals_of(problem, found.rows)
     return Course(**vars(replace(found, sampler=sampler)), refused=refused, refused_again=again)
 

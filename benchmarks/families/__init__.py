@@ -172,7 +172,7 @@ def family(name: str, seed: int, *, board: int | None = None) -> Problem:
         columns.space,
         truth={"accuracy": _accuracy(made, which, load.precision), **_told(figures)},
         refused=refusals(columns.space, figures.memory, of_board.uniform(*chosen.impossible), of_board),
-        stages=(Stage("checkpoint", which, CHECKPOINT_S), Stage("build", engine, BUILD_S)),
+        stages=(Stage("finetune", which, CHECKPOINT_S), Stage("build", engine, BUILD_S)),
         prior=_told(device.run(device.datasheet(drawn, of_board), load)),
         foreseen=chosen.foreseen,
         noise=Noise(relative=of_board.uniform(0.015, 0.025), outliers=0.02, score=0.0015),
@@ -237,6 +237,6 @@ def _problem(
             "throughput_ips": axes,
             "energy_mj": axes,
         },
-        shares={"accuracy": "checkpoint"},
+        shares={"accuracy": "finetune"},
         prior=prior,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from explorer.pareto import hypervolume
 from explorer.replay.course import gain
-from explorer.result import Constraint, Evaluation, Metric, Objective, Record
+from explorer.result import Constraint, Evaluation, Metric, Objective, Record, StageTime
 from explorer.space import Candidate, Space
 
 from .refusals import NO_ROOM, forbidden
@@ -162,7 +162,8 @@ class Problem:
         metrics = {metric: Metric(value) for metric, value in self.measure(row, rng).items()}
         kept = {str(c): c.violation(metrics[c.metric].value) for c in self.constraints}
         state = "infeasible" if any(amount > 0 for amount in kept.values()) else "complete"
-        return Record(number, state, candidate.params, self.name, "", MEASURE_S, Evaluation(metrics), kept)  # type: ignore[arg-type]
+        evaluation = Evaluation(metrics, stages={s.name: StageTime(s.seconds, cached=False) for s in self.stages})
+        return Record(number, state, candidate.params, self.name, "", MEASURE_S, evaluation, kept)  # type: ignore[arg-type]
 
     def _read(self, metric: str, true: float, rng: np.random.Generator, short: bool) -> float:
         times = SHORT_NOISE if short else 1.0

@@ -135,12 +135,19 @@ class Progress:
 
 
 def search_through(
-    problem: Problem, sampler: str, seed: int, *, budget: int, until: float = UNTIL, least: int = 0
+    problem: Problem,
+    sampler: str,
+    seed: int,
+    *,
+    budget: int,
+    until: float = UNTIL,
+    least: int = 0,
+    by_time: bool = False,
 ) -> Course:
     """Let a sampler search.
 
     It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
-    hypervolume (above 1: never) with `least` evaluations or more.
+    hypervolume (above 1: never) with `least` evaluations or more. `by_time` asks it to weigh what candidates cost.
     """
     search = Search(
         problem.space,
@@ -149,6 +156,7 @@ def search_through(
         seed=seed,
         constraints=problem.constraints,
         impossible=problem.known_impossible,
+        by_time=by_time,
     )
     progress = Progress(problem)
     rows: list[int] = []

@@ -31,6 +31,7 @@ GROWTH = 1.1  # scales are learned again when so many times as much has been see
 _BEYOND = 0.05  # of the range, the reference lies below the worst
 _APART = 1e-3  # a range is taken for at least such a share of its values
 _LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned with
+_WORTH = 0.3  # of the largest improvement, from which on a candidate may be chosen for its price
 _AGAIN = 512  # candidates that are looked at again
 _MANY, _LOOKS = 8, 1600  # drawn scales; at most so many times results
 _LOOKED_AT = 512  # candidates, for a first one far from others
@@ -85,11 +86,20 @@ class Proposer:
         apart = np.abs(self._places[rows][:, None] - self._places[taken]).sum(axis=2).min(axis=1)
         return int(rows[np.argmax(apart)])
 
-    def propose(self, seen: Seen, free: Bools) -> tuple[int, float]:
-        """The row of the best untried candidate, and the improvement that is expected of it."""
+    def propose(self, seen: Seen, free: Bools, seconds: Floats | None = None) -> tuple[int, float]:
+        """The row of the best untried candidate, and the largest improvement that is expected of any.
+
+        Args:
+            seen: so far.
+            free: who is untried ``[candidates]``.
+            seconds: that each would take ``[candidates]``: then the best is the one that improves most per second, of
+                those that improve enough. So the dear ones wait, and are not forgotten.
+        """
         scores = np.where(free, self.scores(seen, free), -np.inf)
-        best = int(np.argmax(scores))
-        return best, float(scores[best])
+        most = float(scores.max())
+        if seconds is not None:
+            scores = np.where(scores >= _WORTH * most, scores / seconds, -np.inf)
+        return int(np.argmax(scores)), most
 
     def scores(self, seen: Seen, free: Bools | None = None) -> Floats:
         """Expected improvement of every candidate, times the chance that it is possible and keeps the constraints.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class Known:
         depends_on: objective, by its place, or constraint, by its name → the only axes that it depends on.
         shared: objective, or constraint → for each stage that candidates share, and its luck with it, the axes that
             tell one from another.
+        seconds: tells what each candidate would take now ``[candidates]``: improvement per second counts then.
         limits: constraint on an objective itself, by its name → the objective's place, and the value at which the
             constraint is just kept.
     """
@@ -59,6 +60,7 @@ class Known:
     depends_on: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
     shared: Mapping[Quantity, Sequence[Collection[str]]] = field(default_factory=dict)
     limits: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    seconds: Callable[[], NDArray[np.float64]] | None = None
 
 
 class FrontSampler(BaseSampler):
@@ -146,7 +148,7 @@ class _Table:
             row = self._at_work(study, quantities).first(taken, free, rng)
         else:
             proposer = self._at_work(study, quantities)
-            row, improvement = proposer.propose(seen, free)
+            row, improvement = proposer.propose(seen, free, self.known.seconds() if self.known.seconds else None)
             volume = proposer.dominated(seen)
             gain = improvement / volume if volume > 0 else None
         return {name: self.candidates[row][name] for name in self._names}, gain

@@ -22,8 +22,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from explorer.result import Constraint, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
+from explorer.search.prices import Prices
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
-from explorer.space import COMPRESSION_AXES, DEPLOYMENT_AXES, TRAINING_AXES, Candidate, Params, Space
+from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, TRAINING_AXES, Candidate, Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth a line is told by whoever asks
 
@@ -37,9 +38,8 @@ ASKED_ANEW = frozenset(("power_mode",))
 # Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
 # not change.
 OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
-OF_THE_OUTPUTS = (*COMPRESSION_AXES, "precision", "runtime", "placement")
 # Whose luck scores share: a checkpoint's, and that of a network that runs in one precision.
-OF_NETWORKS = (TRAINING_AXES, OF_THE_OUTPUTS)
+OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 
 
@@ -68,6 +68,7 @@ class Search:
         records: Sequence[Record] = (),
         constraints: Sequence[Constraint] = (),
         impossible: Collection[tuple[object, ...]] = (),
+        by_time: bool = False,
     ) -> None:
         self._grid = Grid(space, without=impossible)
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
@@ -81,8 +82,9 @@ class Search:
         self._worked = [Candidate(record.params, space.fixed) for record in records if record.state == "complete"]
         for record in records:
             self._grid.take(record.params)
+        self._prices = Prices(self._grid.candidates)
         if isinstance(self._inner, FrontSampler):
-            self._inner.know(self._known())
+            self._inner.know(self._known(by_time))
         self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
@@ -93,7 +95,7 @@ class Search:
         for record in records:
             self._restore(record)
 
-    def _known(self) -> Known:
+    def _known(self, by_time: bool = False) -> Known:
         """What is known of the space before anything is measured."""
         metrics: dict[int | str, str] = {i: objective.metric for i, objective in enumerate(self._objectives)}
         metrics |= {str(constraint): constraint.metric for constraint in self._constraints}
@@ -107,9 +109,10 @@ class Search:
         return Known(
             self._sampler.distributions,
             [self._grid.asked(candidate) for candidate in self._grid.candidates],
-            depends_on=dict.fromkeys(scores, (*OF_THE_OUTPUTS, *strange)),
+            depends_on=dict.fromkeys(scores, (*NETWORK_AXES, *strange)),
             shared=dict.fromkeys(scores, OF_NETWORKS),
             limits=dict(self._limits()),
+            seconds=self._prices.expected_s if by_time else None,
         )
 
     def _limits(self) -> Iterator[tuple[str, tuple[int, float]]]:
@@ -164,6 +167,7 @@ class Search:
             trial = self._study.ask(self._sampler.distributions)
         candidate = self._grid.candidate(trial.params)
         self._grid.take(candidate.params)
+        self._prices.begin(candidate)
         self._asked[candidate.key] = trial
         return candidate
 
@@ -195,6 +199,7 @@ class Search:
     def tell(self, candidate: Candidate, record: Record) -> None:
         """Let the sampler learn from a record of a candidate it proposed."""
         trial = self._asked.pop(candidate.key)
+        self._prices.learn(record)
         if record.state == "complete":
             self._worked.append(candidate)
         if record.state == "failed":
@@ -207,6 +212,8 @@ class Search:
 
     def _restore(self, record: Record) -> None:
         if set(record.params) == set(self._grid.axes):
+            self._prices.begin(Candidate(record.params))
+            self._prices.learn(record)
             self._study.add_trial(self._as_trial(record))
 
     def _as_trial(self, record: Record) -> FrozenTrial:
