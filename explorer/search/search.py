@@ -54,6 +54,7 @@ class Search:
 
     Args:
         records: what earlier sessions of this study found; they count as told.
+        by_time: time is what is short, not trials: candidates whose stages are done already come earlier.
         constraints: that records will tell of; one that nobody names beforehand counts as well.
         impossible: keys of candidates that are known to be so: they are never asked for.
     """

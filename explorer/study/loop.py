@@ -67,6 +67,7 @@ class Loop:
             records=before,
             constraints=experiment.constraints,
             impossible=impossible.reasons,
+            by_time=plan.trials is None and plan.seconds is not None,
         )
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
