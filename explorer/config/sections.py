@@ -81,7 +81,7 @@ class SearchSection(Section):
 
     sampler: str = Field(
         default="auto",
-        description="front (ours), tpe, nsga2, gp, random, a plug-in, or auto: front, and tpe for more than 30,000 candidates.",
+        description="front, tpe, nsga2, gp, random, a plug-in, or auto: front, but tpe for over 30,000 candidates.",
     )
     trials: Count | None = Field(
         default=None, description="Stop after this many candidates; 100 when no limit is given."

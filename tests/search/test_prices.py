@@ -50,14 +50,6 @@ def test_only_what_is_still_to_be_done_costs_anything() -> None:
     assert cost(prices, **{**same, "round_to": 16}) == 310 + 5 + 60 + 22
 
 
-def test_an_unpruned_network_is_one_however_it_would_be_rounded() -> None:
-    prices = Prices(SPACE.candidates)
-    dense = Candidate({"prune_ratio": 0, "round_to": 8, "precision": "fp16", "batch": 1, "streams": 1})
-    prices.begin(dense)
-    prices.learn(record(dense, SECONDS))
-    assert cost(prices, prune_ratio=0, round_to=16, precision="fp16", batch=1) == 22
-
-
 def test_a_price_is_the_median_of_what_was_paid() -> None:
     prices = Prices(SPACE.candidates)
     for measured in (10.0, 20.0, 900.0):
