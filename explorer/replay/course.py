@@ -131,14 +131,28 @@ class Progress:
 
 
 def search_through(
-    problem: Problem, sampler: str, seed: int, *, budget: int, until: float = UNTIL, least: int = 0
+    problem: Problem,
+    sampler: str,
+    seed: int,
+    *,
+    budget: int,
+    until: float = UNTIL,
+    least: int = 0,
+    earlier: Sequence[Sequence[Record]] = (),
 ) -> Course:
     """Let a sampler search.
 
     It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
-    hypervolume (above 1: never) with `least` evaluations or more.
+    hypervolume (above 1: never) with `least` evaluations or more. Records of earlier studies may warm it.
     """
-    search = Search(problem.space, problem.objectives, sampler=sampler, seed=seed, constraints=problem.constraints)
+    search = Search(
+        problem.space,
+        problem.objectives,
+        sampler=sampler,
+        seed=seed,
+        constraints=problem.constraints,
+        earlier=earlier,
+    )
     progress = Progress(problem)
     rows: list[int] = []
     shares: list[float] = []

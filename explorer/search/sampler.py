@@ -59,6 +59,7 @@ class Known:
     depends_on: Mapping[Quantity, Collection[str]] = field(default_factory=dict)
     shared: Mapping[Quantity, Sequence[Collection[str]]] = field(default_factory=dict)
     limits: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    foretold: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class FrontSampler(BaseSampler):
@@ -176,7 +177,7 @@ class _Table:
         told = {tuple(name for name in self._names if name in axes) for axes in self.known.shared.get(quantity, ())}
         stages = [self._alike(axes) for axes in sorted(told - {()})]
         groups = np.stack(stages, axis=1) if stages else None
-        return Shape(axes, self._levels[:, chosen], groups)
+        return Shape(axes, self._levels[:, chosen], groups, self.known.foretold.get(quantity))
 
     def _alike(self, axes: Collection[str]) -> Ints:
         """``[candidates]``, equal where these axes are."""

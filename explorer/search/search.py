@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -23,6 +27,7 @@ from explorer.result import Constraint, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
+from explorer.search.transfer import foretold, told_by
 from explorer.space import COMPRESSION_AXES, DEPLOYMENT_AXES, TRAINING_AXES, Candidate, Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth a line is told by whoever asks
@@ -56,6 +61,7 @@ class Search:
         records: what earlier sessions of this study found; they count as told.
         constraints: that records will tell of; one that nobody names beforehand counts as well.
         impossible: keys of candidates that are known to be so: they are never asked for.
+        earlier: records of other studies, study by study; `front` learns from them what they are worth.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Search:
         records: Sequence[Record] = (),
         constraints: Sequence[Constraint] = (),
         impossible: Collection[tuple[object, ...]] = (),
+        earlier: Sequence[Sequence[Record]] = (),
     ) -> None:
         self._grid = Grid(space, without=impossible)
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
@@ -82,7 +89,7 @@ class Search:
         for record in records:
             self._grid.take(record.params)
         if isinstance(self._inner, FrontSampler):
-            self._inner.know(self._known())
+            self._inner.know(self._foretelling(self._known(), earlier))
         self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
@@ -111,6 +118,24 @@ class Search:
             shared=dict.fromkeys(scores, OF_NETWORKS),
             limits=dict(self._limits()),
         )
+
+    def _foretelling(self, known: Known, earlier: Sequence[Sequence[Record]]) -> Known:
+        """With what other studies say of the quantities that they have measured too."""
+        quantities: dict[int | str, Callable[[Record], float | None]] = {
+            **{i: partial(_objective, objective) for i, objective in enumerate(self._objectives)},
+            **{str(one): partial(_violation, one) for one in self._constraints if str(one) not in known.limits},
+        }
+        params = [candidate.params for candidate in self._grid.candidates]
+        found: dict[int | str, NDArray[np.float64]] = {}
+        for quantity, of in quantities.items():
+            only = known.depends_on.get(quantity)
+            axes = [axis for name, axis in self._grid.axes.items() if only is None or name in only]
+            columns = (
+                foretold(axes, params, told_by(records, of, known.shared.get(quantity, ()))) for records in earlier
+            )
+            if there := [column for column in columns if column is not None]:
+                found[quantity] = np.stack(there, axis=1)
+        return replace(known, foretold=found)
 
     def _limits(self) -> Iterator[tuple[str, tuple[int, float]]]:
         """Constraints that say from which value on an objective is of use."""
@@ -245,6 +270,17 @@ class Search:
 def _lasts(because: Params) -> bool:
     """Whether a rule holds for the runs to come."""
     return not ASKED_ANEW.intersection(because)
+
+
+def _objective(objective: Objective, record: Record) -> float | None:
+    """As the sampler sees it."""
+    metric = record.metrics.get(objective.metric)
+    return None if metric is None else scaled(objective.metric, metric.value)
+
+
+def _violation(constraint: Constraint, record: Record) -> float | None:
+    metric = record.metrics.get(constraint.metric)
+    return None if metric is None else constraint.violation(metric.value)
 
 
 def scaled(metric: str, value: float) -> float:
