@@ -151,6 +151,11 @@ class Search:
         return self._grid.candidates
 
     @property
+    def learns(self) -> bool:
+        """Whether the sampler learns from other studies."""
+        return isinstance(self._inner, FrontSampler)
+
+    @property
     def tells_gain(self) -> bool:
         """Whether the sampler tells what it expects to gain."""
         return hasattr(self._inner, "expected_gain")
