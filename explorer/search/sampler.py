@@ -7,9 +7,6 @@
 Spaces are finite: whole numbers, steps and choices. What is known of a space beyond its values (which candidates there
 are, on what an objective depends, which share a stage) it can be told, and then needs fewer trials. A trial whose
 constraints are violated is an impossible candidate.
-
-Where other studies foretell something, every second of the first candidates is the best by what they say; the others
-stay far from each other, so that what was foretold wrongly is soon found out.
 """
 
 from __future__ import annotations
@@ -29,7 +26,6 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from explorer.search.improvement import expected_improvement, undominated
 from explorer.search.kernel import Axis, Shape
 from explorer.search.proposer import Proposer, Seen
 
@@ -41,7 +37,7 @@ Quantity = int | str
 # Of a trial's user attributes: which of its values are none, because they were not measured.
 UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
-_POOR = 0.3  # share of the candidates that is not worth beginning with, in any objective, by what is foretold
+STARTUP_WARM = 4  # the same, where other studies foretell something: enough to see how far they can be believed
 MOST = 200_000  # candidates that are looked at one by one
 
 
@@ -148,25 +144,14 @@ class _Table:
         gain: float | None = None
         if not free.any():
             row = int(rng.integers(len(free)))
-        elif len(seen.rows) < STARTUP:
-            foremost = self._foremost(_signs(study), taken, free) if len(taken) % 2 else None
-            row = self._at_work(study, quantities).first(taken, free, rng) if foremost is None else foremost
+        elif len(seen.rows) < (STARTUP_WARM if self.known.foretold else STARTUP):
+            row = self._at_work(study, quantities).first(taken, free, rng)
         else:
             proposer = self._at_work(study, quantities)
             row, improvement = proposer.propose(seen, free)
             volume = proposer.dominated(seen)
             gain = improvement / volume if volume > 0 else None
         return {name: self.candidates[row][name] for name in self._names}, gain
-
-    def _foremost(self, signs: NDArray[np.float64], taken: Ints, free: NDArray[np.bool_]) -> int | None:
-        """The candidate that adds most to what is taken, if all that is foretold is true; None where nothing is."""
-        if not all(objective in self.known.foretold for objective in range(len(signs))):
-            return None
-        told = [self.known.foretold[objective].mean(axis=1) for objective in range(len(signs))]
-        gains = np.stack(told, axis=1) * signs
-        above = undominated(gains[taken], np.quantile(gains, _POOR, axis=0))
-        more = np.where(free, expected_improvement(gains, np.zeros_like(gains), above), 0.0)
-        return int(np.argmax(more)) if more.any() else None
 
     def leave_out(self, candidates: Iterable[Params]) -> None:
         """Take these for none that can be proposed."""
