@@ -11,7 +11,7 @@ from explorer.config.devices import read_devices, refuse_build_server
 from explorer.config.document import Document
 from explorer.config.experiment import Experiment
 from explorer.config.reader import read_measure
-from explorer.config.search_section import read_search
+from explorer.config.search_section import LEARNING, read_search
 from explorer.errors import BadInput, Problem
 from explorer.transports import specs
 
@@ -64,6 +64,9 @@ def override(
         sampler=search.sampler if sampler is not None else experiment.search.sampler,
         seed=search.seed if seed is not None else experiment.search.seed,
     )
+    if plan.learn_from and plan.sampler not in LEARNING:
+        what, hint = f"{plan.sampler} learns from no other study", "or leave search.learn_from out of the space file"
+        raise BadInput(Problem(what, path="--sampler", seen=plan.sampler, allowed=", ".join(LEARNING), hint=hint))
     if trials is not None or timeout is not None:
         plan = replace(plan, trials=trials, seconds=search.seconds)
     measure = replace(experiment.measure, verify=checked or experiment.measure.verify)

@@ -65,6 +65,7 @@ class SearchPlan:
             never; None: the usual, where the sampler tells what it expects.
         race_s: seconds in which undecided candidates are measured again, 0 for never; None: what is left of `seconds`,
             or else a share of the time that measuring took.
+        learn_from: earlier studies whose records warm the search, by name or folder.
     """
 
     sampler: str = "auto"
@@ -73,6 +74,7 @@ class SearchPlan:
     seed: int = 0
     stop_below: float | None = None
     race_s: float | None = None
+    learn_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,13 @@ class Experiment:
             "rules": [str(rule) for rule in self.space.rules],
             "objectives": {objective.metric: objective.direction for objective in self.objectives},
             "constraints": [str(constraint) for constraint in self.constraints],
-            "search": {"sampler": self.search.sampler, "seed": self.search.seed},
+            "search": _given(
+                {
+                    "sampler": self.search.sampler,
+                    "seed": self.search.seed,
+                    "learn_from": list(self.search.learn_from),
+                }
+            ),
         }
 
 

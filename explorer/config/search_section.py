@@ -10,6 +10,7 @@ from explorer.registry import nearest
 from explorer.search import SAMPLERS
 
 TRIALS = 100  # when the file sets no limit
+LEARNING = ("auto", "front")  # samplers that learn from other studies
 
 
 def read_study(document: Document) -> str:
@@ -36,7 +37,18 @@ def read_search(document: Document) -> SearchPlan:
         seconds = seconds_of(section.timeout)
     trials = TRIALS if section.trials is None and seconds is None else section.trials
     stop_below = _stop_below(section.stop_below)
-    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, _race_s(section.race))
+    _check_learning(document, section)
+    learn_from, race_s = tuple(section.learn_from), _race_s(section.race)
+    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, race_s, learn_from)
+
+
+def _check_learning(document: Document, section: SearchSection) -> None:
+    if section.learn_from and section.sampler not in LEARNING:
+        what, hint = f"{section.sampler} learns from no other study", "take one of these, or leave learn_from out"
+        document.complain(what, ("search", "learn_from"), allowed=", ".join(LEARNING), hint=hint)
+    for place, named in enumerate(section.learn_from):
+        if named in section.learn_from[:place]:
+            document.complain("a study is here twice", ("search", "learn_from", place), seen=named)
 
 
 def _stop_below(told: float | str) -> float | None:

@@ -101,6 +101,12 @@ class SearchSection(Section):
         "off, or auto for what is left of the time (without a limit of time, half of what measuring took).",
         examples=["auto", "off", "5m"],
     )
+    learn_from: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Earlier studies whose records warm the search (front, auto): the same network on another board, "
+        "or another network on this one; by name in the results folder, or by folder from where this file is.",
+        examples=[["gaitset-xavier"]],
+    )
 
 
 class RecipeSection(Section):

@@ -143,11 +143,13 @@ def search_through(
     until: float = UNTIL,
     least: int = 0,
     by_time: bool = False,
+    earlier: Sequence[Sequence[Record]] = (),
 ) -> Course:
     """Let a sampler search.
 
     It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
     hypervolume (above 1: never) with `least` evaluations or more. `by_time` asks it to weigh what candidates cost.
+    Records of earlier studies may warm it.
     """
     search = Search(
         problem.space,
@@ -157,6 +159,7 @@ def search_through(
         constraints=problem.constraints,
         impossible=problem.known_impossible,
         by_time=by_time,
+        earlier=earlier,
     )
     progress = Progress(problem)
     rows: list[int] = []

@@ -27,6 +27,7 @@ def method(view: View) -> dict[str, str]:
     told: dict[str, Iterable[str]] = {
         "device": _device(view),
         "each candidate": _plan(view),
+        "search": _learnt(view),
         "calibration": calibration.in_words(view.complete),
         "power": _each(headers, _power),
         "meters passed over": _each(headers, _passed_over),
@@ -80,6 +81,12 @@ def _plan(view: View) -> Iterator[str]:
             f"warmed up until steady, then windows of {plan['window_s']:g} s until the 95 % interval is within "
             f"{100 * plan['relative_interval']:g} %, for {plan['budget_s']:g} s at most"
         )
+
+
+def _learnt(view: View) -> Iterator[str]:
+    """Whose records the search was warmed with."""
+    told = [f"{one['study']} ({one['records']} records)" for one in view.study.get("learns_from", ())]
+    yield f"learned from {', '.join(told)}" if told else ""
 
 
 def _spreads(view: View) -> Iterator[str]:

@@ -37,6 +37,7 @@ Quantity = int | str
 # Of a trial's user attributes: which of its values are none, because they were not measured.
 UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
+STARTUP_WARM = 4  # the same, where other studies foretell something: enough to see how far they can be believed
 MOST = 200_000  # candidates that are looked at one by one
 
 
@@ -61,6 +62,7 @@ class Known:
     shared: Mapping[Quantity, Sequence[Collection[str]]] = field(default_factory=dict)
     limits: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     seconds: Callable[[], NDArray[np.float64]] | None = None
+    foretold: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class FrontSampler(BaseSampler):
@@ -144,7 +146,7 @@ class _Table:
         gain: float | None = None
         if not free.any():
             row = int(rng.integers(len(free)))
-        elif len(seen.rows) < STARTUP:
+        elif len(seen.rows) < (STARTUP_WARM if self.known.foretold else STARTUP):
             row = self._at_work(study, quantities).first(taken, free, rng)
         else:
             proposer = self._at_work(study, quantities)
@@ -178,7 +180,7 @@ class _Table:
         told = {tuple(name for name in self._names if name in axes) for axes in self.known.shared.get(quantity, ())}
         stages = [self._alike(axes) for axes in sorted(told - {()})]
         groups = np.stack(stages, axis=1) if stages else None
-        return Shape(axes, self._levels[:, chosen], groups)
+        return Shape(axes, self._levels[:, chosen], groups, self.known.foretold.get(quantity))
 
     def _alike(self, axes: Collection[str]) -> Ints:
         """``[candidates]``, equal where these axes are."""

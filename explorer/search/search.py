@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -24,6 +28,7 @@ from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
 from explorer.search.prices import Prices
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
+from explorer.search.transfer import foretold, told_by
 from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, TRAINING_AXES, Candidate, Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth a line is told by whoever asks
@@ -57,6 +62,7 @@ class Search:
         by_time: time is what is short, not trials: candidates whose stages are done already come earlier.
         constraints: that records will tell of; one that nobody names beforehand counts as well.
         impossible: keys of candidates that are known to be so: they are never asked for.
+        earlier: records of other studies, study by study; `front` learns from them what they are worth.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Search:
         constraints: Sequence[Constraint] = (),
         impossible: Collection[tuple[object, ...]] = (),
         by_time: bool = False,
+        earlier: Sequence[Sequence[Record]] = (),
     ) -> None:
         self._grid = Grid(space, without=impossible)
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
@@ -85,7 +92,7 @@ class Search:
             self._grid.take(record.params)
         self._prices = Prices(self._grid.candidates)
         if isinstance(self._inner, FrontSampler):
-            self._inner.know(self._known(by_time))
+            self._inner.know(self._foretelling(self._known(by_time), earlier))
         self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
@@ -116,6 +123,24 @@ class Search:
             seconds=self._prices.expected_s if by_time else None,
         )
 
+    def _foretelling(self, known: Known, earlier: Sequence[Sequence[Record]]) -> Known:
+        """With what other studies say of the quantities that they have measured too."""
+        quantities: dict[int | str, Callable[[Record], float | None]] = {
+            **{i: partial(_objective, objective) for i, objective in enumerate(self._objectives)},
+            **{str(one): partial(_violation, one) for one in self._constraints if str(one) not in known.limits},
+        }
+        params = [candidate.params for candidate in self._grid.candidates]
+        found: dict[int | str, NDArray[np.float64]] = {}
+        for quantity, of in quantities.items():
+            only = known.depends_on.get(quantity)
+            axes = [axis for name, axis in self._grid.axes.items() if only is None or name in only]
+            columns = (
+                foretold(axes, params, told_by(records, of, known.shared.get(quantity, ()))) for records in earlier
+            )
+            if there := [column for column in columns if column is not None]:
+                found[quantity] = np.stack(there, axis=1)
+        return replace(known, foretold=found)
+
     def _limits(self) -> Iterator[tuple[str, tuple[int, float]]]:
         """Constraints that say from which value on an objective is of use."""
         asked = {(o.metric, ">=" if o.direction == "max" else "<="): i for i, o in enumerate(self._objectives)}
@@ -128,6 +153,11 @@ class Search:
     def candidates(self) -> Sequence[Candidate]:
         """Those that are not known to be impossible, tried ones included."""
         return self._grid.candidates
+
+    @property
+    def learns(self) -> bool:
+        """Whether the sampler learns from other studies."""
+        return isinstance(self._inner, FrontSampler)
 
     @property
     def tells_gain(self) -> bool:
@@ -253,6 +283,17 @@ class Search:
 def _lasts(because: Params) -> bool:
     """Whether a rule holds for the runs to come."""
     return not ASKED_ANEW.intersection(because)
+
+
+def _objective(objective: Objective, record: Record) -> float | None:
+    """As the sampler sees it."""
+    metric = record.metrics.get(objective.metric)
+    return None if metric is None else scaled(objective.metric, metric.value)
+
+
+def _violation(constraint: Constraint, record: Record) -> float | None:
+    metric = record.metrics.get(constraint.metric)
+    return None if metric is None else constraint.violation(metric.value)
 
 
 def scaled(metric: str, value: float) -> float:

@@ -11,6 +11,7 @@ answers from memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from explorer.statistics import Measurement
 from explorer.store import Store
 from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control
+from explorer.study.earlier import Earlier
 from explorer.study.order import Waiting, modes_of
 from explorer.study.race import Racing, result_of, share_s
 from explorer.study.watcher import Watcher
@@ -55,6 +57,7 @@ class Loop:
         control: Control,
         impossible: Impossible,
         watcher: Watcher,
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._prepare, self._watcher = workshop.prepare, watcher
@@ -68,7 +71,9 @@ class Loop:
             constraints=experiment.constraints,
             impossible=impossible.reasons,
             by_time=plan.trials is None and plan.seconds is not None,
+            earlier=[one.records for one in earlier],
         )
+        self._earlier = earlier
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
         self._heat: Heat | None = None  # the race under way
@@ -93,6 +98,7 @@ class Loop:
             NoDevice: no board is left.
             BadInput: a board turned out to be none of this fleet.
         """
+        self._tell_of_learning()
         self._tell_of_stopping()
         self._take_up()
         self._fleet.start()
@@ -107,6 +113,11 @@ class Loop:
                 if not self._budget.closing or self._budget.out_of_time:
                     return self._end()
                 self._budget.keep(0.0)  # races need no more of the time: candidates may have it
+
+    def _tell_of_learning(self) -> None:
+        for one in self._earlier:
+            told = f"{self._search.sampler}, which auto takes for a space of this size, does not learn from {one.named}"
+            self._watcher.note(f"learns from: {one}" if self._search.learns else told)
 
     def _tell_of_stopping(self) -> None:
         """A wish that cannot be fulfilled is not passed over in silence."""

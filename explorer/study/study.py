@@ -6,7 +6,7 @@ folder ──► refuse another experiment ──► nothing left to do? ──�
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -35,6 +35,7 @@ from explorer.scale import Past
 from explorer.store import STUDY, Store, StudyData, open_store, read, read_study, set_aside
 from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control, compares_boards
+from explorer.study.earlier import Earlier, earlier
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
 from explorer.study.watcher import Watcher
@@ -71,18 +72,20 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
         NoDevice: no board can be reached, or all were lost.
     """
     folder = results / experiment.study
-    aside = set_aside(folder) if fresh else None
-    refuse_other(folder, experiment)
-    data = read(folder) if (folder / STUDY).exists() else None
+    if not fresh:
+        refuse_other(folder, experiment)
+    data = read(folder) if not fresh and (folder / STUDY).exists() else None
     if data is not None and (stop := _nothing_left(experiment, data)) is not None:
         watcher.begins(experiment, planned=len(data.records), records=data.records, note="")  # no device is needed
         return Ending(stop.words, folder, (), stop.name)
+    learnt = earlier(experiment, results, kept=data.study.get("learns_from", ()) if data is not None else None)
+    aside = set_aside(folder) if fresh else None
     note = f"the earlier study was set aside as {aside}" if aside else ""
     with open_store(folder) as store:  # first: no other run may hold it
         if experiment.recorded is not None:
-            return _replay(experiment, experiment.recorded, store, watcher, note=note)
+            return _replay(experiment, experiment.recorded, store, watcher, note=note, learnt=learnt)
         with _pipeline(cache) as pipeline:
-            return _explore(experiment, store, pipeline, watcher, note=note)
+            return _explore(experiment, store, pipeline, watcher, note=note, learnt=learnt)
 
 
 def _nothing_left(experiment: Experiment, data: StudyData) -> Stop | None:
@@ -94,7 +97,15 @@ def _nothing_left(experiment: Experiment, data: StudyData) -> Stop | None:
     return replace(stop, words="; ".join(filter(None, [stop.words, racing.over])))
 
 
-def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: Watcher, *, note: str) -> Ending:
+def _explore(
+    experiment: Experiment,
+    store: Store,
+    pipeline: Pipeline,
+    watcher: Watcher,
+    *,
+    note: str,
+    learnt: Sequence[Earlier],
+) -> Ending:
     dataset = open_dataset(experiment)
     known = read_study(store.folder).get("device") if (store.folder / STUDY).exists() else None
     duties = Duties(experiment, pipeline, dataset, store.folder, watcher.note, known)
@@ -106,11 +117,20 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         left_out = impossible(experiment.space, by(foresight, fleet.any.name, fleet.any.capabilities))
         if not store.records:
             left_out.refuse_all(experiment.path)
-        duties.created = store.describe(_described(experiment, fleet.any))["created"]
+        duties.created = store.describe(_described(experiment, fleet.any, learnt))["created"]
         store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
         control = Control(store, duties.past, watcher.note)
         workshop = Compressing(compression, pipeline)
-        loop = Loop(experiment, fleet, store, workshop=workshop, control=control, impossible=left_out, watcher=watcher)
+        loop = Loop(
+            experiment,
+            fleet,
+            store,
+            workshop=workshop,
+            control=control,
+            impossible=left_out,
+            watcher=watcher,
+            earlier=learnt,
+        )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         if told := sentence(left_out.to_json(), experiment.space.size):
             watcher.note(f"{told}; they cost no trial")
@@ -123,11 +143,19 @@ def _explore(experiment: Experiment, store: Store, pipeline: Pipeline, watcher: 
         return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
 
 
-def _replay(experiment: Experiment, recording: Recording, store: Store, watcher: Watcher, *, note: str) -> Ending:
+def _replay(
+    experiment: Experiment,
+    recording: Recording,
+    store: Store,
+    watcher: Watcher,
+    *,
+    note: str,
+    learnt: Sequence[Earlier],
+) -> Ending:
     """Explore a table that was measured before: nothing is made, and every answer is looked up."""
     work = RecordedDuties(experiment, recording)
     with closing(Fleet.gather(experiment.devices, work, patience_s=dict.fromkeys(experiment.devices, 0.0))) as fleet:
-        store.describe(_described(experiment, fleet.any))
+        store.describe(_described(experiment, fleet.any, learnt))
         control = Control(store, Past(), watcher.note)
         store.append_run({"candidates": experiment.space.size, "impossible": []})
         loop = Loop(
@@ -138,6 +166,7 @@ def _replay(experiment: Experiment, recording: Recording, store: Store, watcher:
             control=control,
             impossible=Impossible(experiment.space.size),
             watcher=watcher,
+            earlier=learnt,
         )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         if recording.repeated:
@@ -227,7 +256,7 @@ def refuse_other(folder: Path, experiment: Experiment) -> None:
         raise BadInput(Problem("this folder belongs to another experiment", file=folder, seen=seen, hint=hint))
 
 
-def _described(experiment: Experiment, device: Board) -> dict[str, Any]:
+def _described(experiment: Experiment, device: Board, learnt: Sequence[Earlier]) -> dict[str, Any]:
     return {
         "study": experiment.study,
         "objectives": [{"metric": o.metric, "direction": o.direction} for o in experiment.objectives],
@@ -241,4 +270,5 @@ def _described(experiment: Experiment, device: Board) -> dict[str, Any]:
             "options": dict(experiment.device_options),
             "folder": str(experiment.folder),
         },
+        **({"learns_from": [one.to_json() for one in learnt]} if learnt else {}),
     }

@@ -1,0 +1,128 @@
+"""How many evaluations does it save to learn from an earlier study, and how many does a useless one cost?
+
+    python benchmarks/warm.py --seeds 20 --workers 2
+
+The problems are the families A, B and C of `families`. An earlier study is a search of its own with as many records as
+`--records` says, as noisy as any:
+
+    cold       nothing is known
+    sibling    the same network on another board
+    stranger   another network on another board of the family
+
+Evaluations are counted as in `benchmarks/search.py`. It exits with 1 when a bar is missed; a bar is judged on the
+medians over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from contest import OURS
+from families import family
+from families.problem import Problem
+
+from explorer.replay.contest import THREADS
+from explorer.replay.course import Course, Goal, search_through
+from explorer.replay.summary import cost, median
+from explorer.result import Record
+
+GOAL = Goal(0.95, "evaluations")
+OTHER = 1000  # added to a seed: that of another board, or network
+KINDS = ("cold", "sibling", "stranger")
+MOST = {"sibling": 0.7, "stranger": 1.05}  # bars: evaluations to the goal as a share of those when cold
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search to run."""
+
+    family: str
+    kind: str
+    seed: int
+    records: int
+    sampler: str
+
+
+def run(job: Job) -> Course:
+    found = family(job.family, job.seed)
+    earlier = [] if job.kind == "cold" else [records_of(other(job), job)]
+    return search_through(found, OURS, job.seed, budget=found.size, until=GOAL.share, earlier=earlier)
+
+
+def other(job: Job) -> Problem:
+    """What the earlier study was of."""
+    board = job.seed + OTHER
+    return family(job.family, job.seed if job.kind == "sibling" else board, board=board)
+
+
+def records_of(problem: Problem, job: Job) -> list[Record]:
+    """What a study of this problem has written down."""
+    course = search_through(problem, job.sampler, job.seed, budget=job.records, until=inf)
+    draws = ((number, row, np.random.default_rng([job.seed, row])) for number, row in enumerate(course.rows))
+    return [problem.record(*draw) for draw in draws]
+
+
+Courses = Mapping[str, Sequence[Course]]  # by kind
+
+
+def run_all(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, list[Course]]]:
+    """Family → kind → courses in the order of seeds."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the workers, which share the cores
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        asked = {pool.submit(run, job): job for job in jobs}
+        for done, future in enumerate(as_completed(asked), start=1):
+            job, course = asked[future], future.result()
+            words = f"{job.family} {job.kind} {job.seed}: {len(course.rows)} evaluations, {course.shares[-1]:.4f}"
+            print(f"[{done}/{len(jobs)}] {words}", file=sys.stderr, flush=True)
+    found: dict[str, dict[str, list[Course]]] = {}
+    for future, job in asked.items():
+        found.setdefault(job.family, {}).setdefault(job.kind, []).append(future.result())
+    return found
+
+
+def judged(name: str, courses: Courses) -> bool:
+    """Print a family's results; whether its bars are kept."""
+    cold = median(courses["cold"], GOAL.cost)
+    for kind, all_ in courses.items():
+        print(f"{name} {kind}: {cost(all_, GOAL).said(0)} evaluations to 95 %, {len(all_)} seeds")
+    shares = {kind: median(courses[kind], GOAL.cost) / cold for kind in MOST}
+    for kind, share in shares.items():
+        kept = "ok  " if share <= MOST[kind] else "MISS"
+        print(f"{kept} {name}: {kind} / cold: {share:.3g}   (bar {MOST[kind]:g})")
+    return all(share <= MOST[kind] for kind, share in shares.items())
+
+
+def main() -> int:
+    args = arguments()
+    jobs = [
+        Job(name, kind, args.first_seed + seed, args.records, args.earlier)
+        for name in args.families
+        for seed in range(args.seeds)
+        for kind in KINDS
+    ]
+    found = run_all(jobs, args.workers)
+    kept = [judged(name, courses) for name, courses in found.items()]
+    return 0 if all(kept) else 1
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="What an earlier study saves, and what a useless one costs.")
+    parser.add_argument("--families", nargs="+", choices=("A", "B", "C"), default=["A", "B", "C"], metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--records", type=int, default=100, help="of the earlier study")
+    parser.add_argument("--earlier", choices=(OURS, "random"), default=OURS, help="the sampler of the earlier study")
+    parser.add_argument("--workers", type=int, default=2, help="processes, a core each")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
