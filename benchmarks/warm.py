@@ -7,7 +7,8 @@ The problems are the families A, B and C of `families`. An earlier study is a se
 
     cold       nothing is known
     sibling    the same network on another board
-    stranger   another network on another board of the family
+    stranger   another network on another board of the family: much of how it behaves is the same all the same
+    nonsense   the sibling's figures, shuffled among its candidates
 
 Evaluations are counted as in `benchmarks/search.py`. It exits with 1 when a bar is missed; a bar is judged on the
 medians over the seeds.
@@ -21,7 +22,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -36,8 +37,9 @@ from explorer.result import Record
 
 GOAL = Goal(0.95, "evaluations")
 OTHER = 1000  # added to a seed: that of another board, or network
-KINDS = ("cold", "sibling", "stranger")
-MOST = {"sibling": 0.7, "stranger": 1.05}  # bars: evaluations to the goal as a share of those when cold
+KINDS = ("cold", "sibling", "stranger", "nonsense")
+# Bars: evaluations to the goal as a share of those when cold.
+MOST = {"sibling": 0.7, "stranger": 1.05, "nonsense": 1.05}
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,22 @@ def run(job: Job) -> Course:
 def other(job: Job) -> Problem:
     """What the earlier study was of."""
     board = job.seed + OTHER
-    return family(job.family, job.seed if job.kind == "sibling" else board, board=board)
+    return family(job.family, board if job.kind == "stranger" else job.seed, board=board)
 
 
 def records_of(problem: Problem, job: Job) -> list[Record]:
     """What a study of this problem has written down."""
     course = search_through(problem, job.sampler, job.seed, budget=job.records, until=inf)
     draws = ((number, row, np.random.default_rng([job.seed, row])) for number, row in enumerate(course.rows))
-    return [problem.record(*draw) for draw in draws]
+    found = [problem.record(*draw) for draw in draws]
+    return found if job.kind != "nonsense" else shuffled(found, np.random.default_rng(job.seed))
+
+
+def shuffled(records: Sequence[Record], rng: np.random.Generator) -> list[Record]:
+    """Those that were measured, each with the figures of another."""
+    measured = [record for record in records if record.metrics]
+    order = rng.permutation(len(measured)).tolist()
+    return [replace(one, evaluation=measured[k].evaluation) for one, k in zip(measured, order, strict=True)]
 
 
 Courses = Mapping[str, Sequence[Course]]  # by kind
