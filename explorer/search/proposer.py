@@ -157,13 +157,13 @@ class Proposer:
         return seen.rows[(np.isfinite(gains) & (gains >= self._limits)).all(axis=1) & (broken <= 0).all(axis=1)]
 
     def _told(self, seen: Seen) -> list[_Told]:
-        values = self._gentle(seen).T
+        values = self._gentle(seen.values).T
         learned = self._learned(seen)
         return [_Told.of(s, seen, v, one) for s, v, one in zip(self._surrogates, values, learned, strict=True)]
 
-    def _gentle(self, seen: Seen) -> Floats:
-        """The values, those below a limit by the logarithm of how far: how bad the useless are matters little."""
-        told = seen.values.copy()
+    def _gentle(self, values: Floats) -> Floats:
+        """Values ``[n, q]``, those below a limit by the logarithm of how far: how useless they are matters little."""
+        told = values.copy()
         for j in np.flatnonzero(np.isfinite(self._limits)):
             gains, limit = told[:, j], self._limits[j]
             spread = max(float(np.nanmax(gains, initial=limit)) - limit, 1e-9)
@@ -175,7 +175,7 @@ class Proposer:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
         many = _milestone(len(seen.rows))
         if self._scales[0] != many:
-            early = [_measured(seen.rows[:many], values[:many]) for values in self._gentle(seen).T]
+            early = [_measured(seen.rows[:many], values) for values in self._gentle(seen.values[:many]).T]
             self._scales = many, [one.learn(*given) for one, given in zip(self._surrogates, early, strict=True)]
         return self._scales[1]
 

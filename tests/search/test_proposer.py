@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 
 from explorer.search.kernel import Axis, Shape
 from explorer.search.proposer import Proposer, Seen
@@ -20,17 +21,19 @@ def proposer(limits: dict[int, float] | None = None) -> Proposer:
     return Proposer(LEVELS, [SHAPE, SHAPE], objectives=2, limits=limits)
 
 
-def test_proposals_follow_from_what_was_seen_alone() -> None:
+@pytest.mark.parametrize("limits", [{}, {0: 0.5}], ids=["free", "limited"])
+def test_proposals_follow_from_what_was_seen_alone(limits: dict[int, float]) -> None:
     """Whoever was there all along proposes what one proposes who has just come, to the last digit."""
     rng = np.random.default_rng(0)
     rows = rng.choice(len(LEVELS), 45, replace=False)
+    rows = rows[np.argsort(GAINS[rows, 0] + 0.1 * rng.random(45))]  # better and better
     noisy = GAINS + 0.01 * rng.standard_normal(GAINS.shape)
-    constant = proposer()
+    constant = proposer(limits)
     for known in range(6, 45, 3):
         free = np.ones(len(LEVELS), dtype=np.bool_)
         free[rows[:known]] = False
         seen = Seen(rows[:known], noisy[rows[:known]], pending=rows[known : known + known % 2])
-        there, new = constant.scores(seen, free), proposer().scores(seen, free)
+        there, new = constant.scores(seen, free), proposer(limits).scores(seen, free)
         np.testing.assert_array_equal(there, new)
 
 
