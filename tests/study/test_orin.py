@@ -37,7 +37,7 @@ measure: {budget_s: 0.5}
 
 
 def explored(space: Path, folder: Path, *, simulate: bool) -> View:
-    # What the board is like is asked here: a search that looks everywhere, and does not end when nothing is left to gain.
+    # What the board is like is asked here, not what is best: by a search that looks everywhere, to the last trial.
     experiment = override(load(space), simulate=simulate, sampler=None if space.stem == "volume" else "tpe")
     return view_of(run(experiment, results=folder / "results", cache=folder / "cache", watcher=Watching()).folder)
 
