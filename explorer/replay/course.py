@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from explorer.pareto import Front, hypervolume
 from explorer.result import Constraint, Objective, Record
-from explorer.search.search import Search, scaled
+from explorer.search.search import Prior, Search, scaled
 from explorer.space import Space
 
 Floats = NDArray[np.float64]
@@ -144,12 +144,13 @@ def search_through(
     least: int = 0,
     by_time: bool = False,
     earlier: Sequence[Sequence[Record]] = (),
+    prior: Prior | None = None,
 ) -> Course:
     """Let a sampler search.
 
     It ends after `budget` evaluations, at the end of the space, or as soon as it has come to `until` of the full
     hypervolume (above 1: never) with `least` evaluations or more. `by_time` asks it to weigh what candidates cost.
-    Records of earlier studies may warm it.
+    Records of earlier studies may warm it, and so may a model.
     """
     search = Search(
         problem.space,
@@ -160,6 +161,7 @@ def search_through(
         impossible=problem.known_impossible,
         by_time=by_time,
         earlier=earlier,
+        prior=prior,
     )
     progress = Progress(problem)
     rows: list[int] = []

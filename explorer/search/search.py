@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -46,7 +46,9 @@ OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 # Whose luck scores share: a checkpoint's, and that of a network that runs in one precision.
 OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
+_FLAT = 1e-9
 
+Prior = Callable[[Candidate], Mapping[str, float]]
 
 LARGE = 30_000  # candidates: beyond, looking at each of them takes too long
 
@@ -63,6 +65,8 @@ class Search:
         constraints: that records will tell of; one that nobody names beforehand counts as well.
         impossible: keys of candidates that are known to be so: they are never asked for.
         earlier: records of other studies, study by study; `front` learns from them what they are worth.
+        prior: what a model says of a candidate before anything is run: metric → value in its unit. It may be off:
+            `front` learns what that is worth; a metric that it does not name for every candidate is taken for unknown.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Search:
         impossible: Collection[tuple[object, ...]] = (),
         by_time: bool = False,
         earlier: Sequence[Sequence[Record]] = (),
+        prior: Prior | None = None,
     ) -> None:
         self._grid = Grid(space, without=impossible)
         self._objectives, self._constraints = tuple(objectives), tuple(constraints)
@@ -92,7 +97,7 @@ class Search:
             self._grid.take(record.params)
         self._prices = Prices(self._grid.candidates)
         if isinstance(self._inner, FrontSampler):
-            self._inner.know(self._foretelling(self._known(by_time), earlier))
+            self._inner.know(self._foretelling(self._known(by_time), earlier, prior))
         self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
         directions = [
             StudyDirection.MAXIMIZE if o.direction == "max" else StudyDirection.MINIMIZE for o in self._objectives
@@ -123,20 +128,23 @@ class Search:
             seconds=self._prices.expected_s if by_time else None,
         )
 
-    def _foretelling(self, known: Known, earlier: Sequence[Sequence[Record]]) -> Known:
-        """With what other studies say of the quantities that they have measured too."""
+    def _foretelling(self, known: Known, earlier: Sequence[Sequence[Record]], prior: Prior | None) -> Known:
+        """With what a model says of the quantities, and other studies that have measured them too."""
         quantities: dict[int | str, Callable[[Record], float | None]] = {
             **{i: partial(_objective, objective) for i, objective in enumerate(self._objectives)},
             **{str(one): partial(_violation, one) for one in self._constraints if str(one) not in known.limits},
         }
         params = [candidate.params for candidate in self._grid.candidates]
+        told = [] if prior is None else [prior(candidate) for candidate in self._grid.candidates]
         found: dict[int | str, NDArray[np.float64]] = {}
         for quantity, of in quantities.items():
             only = known.depends_on.get(quantity)
             axes = [axis for name, axis in self._grid.axes.items() if only is None or name in only]
-            columns = (
+            columns = [
                 foretold(axes, params, told_by(records, of, known.shared.get(quantity, ()))) for records in earlier
-            )
+            ]
+            if isinstance(quantity, int):
+                columns.append(_column(self._objectives[quantity].metric, told))
             if there := [column for column in columns if column is not None]:
                 found[quantity] = np.stack(there, axis=1)
         return replace(known, foretold=found)
@@ -278,6 +286,14 @@ class Search:
             worse = min if objective.direction == "max" else max
             self._worst[index] = worse(self._worst[index], value) if self._seen_values else value
         self._seen_values = True
+
+
+def _column(metric: str, told: Sequence[Mapping[str, float]]) -> NDArray[np.float64] | None:
+    """What a model says of a metric of every candidate, at mean 0 and variance 1; None where it says nothing."""
+    values = np.array([scaled(metric, one.get(metric, math.nan)) for one in told])
+    if not values.size or not np.isfinite(values).all() or np.ptp(values) <= _FLAT * np.abs(values).max():
+        return None
+    return np.asarray((values - values.mean()) / values.std())
 
 
 def _lasts(because: Params) -> bool:
