@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from explorer.pareto import hypervolume
 from explorer.search.feasibility import chances
 from explorer.search.improvement import expected_improvement, undominated
 from explorer.search.kernel import Shape
+from explorer.search.prospect import Prospect
 from explorer.search.surrogate import Belief, Learned, Surrogate
 
 Floats = NDArray[np.float64]
@@ -29,6 +30,7 @@ Bools = NDArray[np.bool_]
 
 GROWTH = 1.2  # scales are learned again when so many times as much has been seen
 _BEYOND = 0.05  # of the range, the reference lies below the worst
+_FAR = 10.0  # ranges below the worst, where nothing is too bad to be on a front
 _APART = 1e-3  # a range is taken for at least such a share of its values
 _LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned with
 _WORTH = 0.1  # of the largest improvement, from which on a candidate may be chosen for its price
@@ -137,6 +139,19 @@ class Proposer:
         if len(some) == len(self._levels):
             self._corner = self._reference(mean, chance)
         return chance * expected_improvement(mean, sd, undominated(mean[known], self._corner))
+
+    def prospect(self, row: int, seen: Seen) -> Prospect:
+        """What one candidate may come to, as far as it can be told by the others."""
+        others = replace(seen, pending=seen.pending[seen.pending != row])
+        known = self._useful(others)
+        some = np.concatenate([[row], known])
+        told = self._told(others)[: self._objectives]
+        looks = max(2, min(_MANY, _LOOKS // max(1, len(seen.rows)) // 2 * 2))
+        beliefs = [one.again(some, looks) for one in told]
+        mean = np.stack([belief.mean for belief in beliefs], axis=1)
+        sd = np.array([belief.sd[0] for belief in beliefs])
+        far = mean.min(axis=0) - _FAR * np.maximum(np.ptp(mean, axis=0), sd)
+        return Prospect(mean[0], sd, undominated(mean[1:], np.where(np.isfinite(self._limits), self._limits, far)))
 
     def dominated(self, seen: Seen) -> float:
         """The volume that what was measured dominates, above the reference of the last proposal."""

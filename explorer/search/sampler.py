@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from explorer.search.kernel import Axis, Shape
 from explorer.search.proposer import Proposer, Seen
+from explorer.search.prospect import Prospect
 
 Params = Mapping[str, Any]
 Distributions = Mapping[str, BaseDistribution]
@@ -92,6 +93,10 @@ class FrontSampler(BaseSampler):
         if self._table is not None:
             self._table.leave_out(candidates)
 
+    def prospect(self, study: Study, trial: FrozenTrial) -> Prospect | None:
+        """What a trial under way may come to; None while too little is known to expect anything."""
+        return None if self._table is None else self._table.prospect(study, trial)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         if self._table is not None:
             return dict(self._table.known.distributions)
@@ -133,11 +138,7 @@ class _Table:
     def proposed(self, study: Study, trial: FrozenTrial, seed: int) -> tuple[dict[str, Any], float | None]:
         """The parameters to try next, and what they are expected to gain; where nothing is untried, any candidate."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        measured = [other for other in trials if _is_measured(other)]
-        constraints = sorted(
-            {name for other in measured for name in other.constraints if name not in self.known.limits}
-        )
-        quantities: list[Quantity] = [*range(len(study.directions)), *constraints]
+        quantities = self._quantities_of(study, trials)
         seen, taken = self._seen(study, trials, quantities)
         rng = np.random.default_rng((seed, len(trials)))
         free = np.ones(len(self.candidates), dtype=np.bool_)
@@ -155,10 +156,25 @@ class _Table:
             gain = improvement / volume if volume > 0 else None
         return {name: self.candidates[row][name] for name in self._names}, gain
 
+    def prospect(self, study: Study, trial: FrozenTrial) -> Prospect | None:
+        """What a trial under way may come to."""
+        row = self._row_of(trial)
+        trials = study.get_trials(deepcopy=False)
+        quantities = self._quantities_of(study, trials)
+        seen, _ = self._seen(study, trials, quantities)
+        if row is None or len(seen.rows) < STARTUP:
+            return None
+        return self._at_work(study, quantities).prospect(row, seen)
+
     def leave_out(self, candidates: Iterable[Params]) -> None:
         """Take these for none that can be proposed."""
         keys = (tuple(self._places[name][candidate[name]] for name in self._names) for candidate in candidates)
         self._left_out |= {self._row[key] for key in keys}
+
+    def _quantities_of(self, study: Study, trials: Sequence[FrozenTrial]) -> list[Quantity]:
+        """The objectives, and the constraints that were told of."""
+        told = {name for trial in trials if _is_measured(trial) for name in trial.constraints}
+        return [*range(len(study.directions)), *sorted(told - set(self.known.limits))]
 
     def _at_work(self, study: Study, quantities: Sequence[Quantity]) -> Proposer:
         if self._quantities != quantities:  # a constraint that was never told of before

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -23,10 +23,11 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from explorer.result import Constraint, Objective, Record
+from explorer.result import Constraint, Metric, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.distinct import Distinct, Grid
 from explorer.search.prices import Prices
+from explorer.search.prospect import Prospect
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
 from explorer.search.transfer import foretold, told_by
 from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, TRAINING_AXES, Candidate, Params, Space
@@ -47,10 +48,25 @@ OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 _FLAT = 1e-9
+_Z95 = 1.96  # standard deviations from the middle of a 95 % interval to its ends
 
 Prior = Callable[[Candidate], Mapping[str, float]]
 
 LARGE = 30_000  # candidates: beyond, looking at each of them takes too long
+
+
+@dataclass(frozen=True)
+class Hope:
+    """What a candidate may come to, in the terms of a study."""
+
+    prospect: Prospect
+    objectives: tuple[Objective, ...]
+
+    def chance(self, metrics: Mapping[str, Metric]) -> float:
+        """That no candidate known so far dominates it, by what was measured of it until now."""
+        told = [_gain_and_sd(objective, metrics.get(objective.metric)) for objective in self.objectives]
+        gains, off = (np.array(part) for part in zip(*told, strict=True))
+        return self.prospect.chance(gains, off)
 
 
 class Search:
@@ -210,6 +226,14 @@ class Search:
         self._asked[candidate.key] = trial
         return candidate
 
+    def prospect(self, candidate: Candidate) -> Hope | None:
+        """What a candidate that was asked for may come to, by what is known now; None where nothing can be said."""
+        if not isinstance(self._inner, FrontSampler):
+            return None
+        trial = self._asked[candidate.key]
+        found = self._inner.prospect(self._study, self._study.trials[trial.number])
+        return None if found is None else Hope(found, self._objectives)
+
     def proposal(self, params: Params) -> Candidate | None:
         """The candidate of these parameters, if the space holds it and nobody has tried it."""
         return self._grid.untried(params)
@@ -305,6 +329,17 @@ def _objective(objective: Objective, record: Record) -> float | None:
     """As the sampler sees it."""
     metric = record.metrics.get(objective.metric)
     return None if metric is None else scaled(objective.metric, metric.value)
+
+
+def _gain_and_sd(objective: Objective, metric: Metric | None) -> tuple[float, float]:
+    """As the sampler sees it, larger is better; NaN where it was not measured."""
+    if metric is None:
+        return math.nan, 0.0
+    gain = objective.gain(scaled(objective.metric, metric.value))
+    if metric.low is None or metric.high is None:
+        return gain, 0.0
+    low, high = (scaled(objective.metric, end) for end in (metric.low, metric.high))
+    return gain, abs(high - low) / (2 * _Z95)
 
 
 def _violation(constraint: Constraint, record: Record) -> float | None:
