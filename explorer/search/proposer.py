@@ -155,8 +155,7 @@ class Proposer:
 
     def dominated(self, seen: Seen) -> float:
         """The volume that what was measured dominates, above the reference of the last proposal."""
-        useful = np.isin(seen.rows, self._useful(seen))
-        return hypervolume(seen.values[useful, : self._objectives], self._corner)
+        return hypervolume(seen.values[self._is_useful(seen), : self._objectives], self._corner)
 
     def _reference(self, mean: Floats, chance: Floats) -> Floats:
         """The limits; where there is none the worst that is expected of any candidate that is of use."""
@@ -167,9 +166,13 @@ class Proposer:
         return np.where(np.isfinite(self._limits), self._limits, worst - _BEYOND * np.maximum(best - worst, least))
 
     def _useful(self, seen: Seen) -> Ints:
-        """Rows that may be on the front: measured, and with every constraint kept."""
+        """Rows that may be on the front."""
+        return seen.rows[self._is_useful(seen)]
+
+    def _is_useful(self, seen: Seen) -> Bools:
+        """``[n]``, measured, and with every constraint kept."""
         gains, broken = seen.values[:, : self._objectives], seen.values[:, self._objectives :]
-        return seen.rows[(np.isfinite(gains) & (gains >= self._limits)).all(axis=1) & (broken <= 0).all(axis=1)]
+        return np.asarray((np.isfinite(gains) & (gains >= self._limits)).all(axis=1) & (broken <= 0).all(axis=1))
 
     def _told(self, seen: Seen) -> list[_Told]:
         values = self._gentle(seen.values).T
