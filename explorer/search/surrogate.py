@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from explorer.search.among import Among, Likeness
 from explorer.search.kernel import Kernel, Shape
 from explorer.search.posterior import JITTER, Posterior
 
@@ -111,7 +112,7 @@ class _Fit:
     """The posterior of the scales, for values of mean 0 and variance 1."""
 
     def __init__(self, kernel: Kernel, rows: Ints, y: Floats) -> None:
-        self._kernel, self._rows, self._y = kernel, rows, y
+        self._among, self._y, self._eye = Among(kernel, rows), y, np.eye(len(y))
         self._priors = np.concatenate([kernel.priors, [(math.log(_NOISE[0]), _NOISE[1])]])
 
     def most_likely(self) -> Floats:
@@ -123,8 +124,9 @@ class _Fit:
 
     def doubt(self, best: Floats) -> Floats:
         """A square root of the inverse of the expected information about the scales, the priors' included."""
-        gram, changes = self._derived(best)
-        root = np.linalg.cholesky(gram)
+        alike, noise = self._among.at(best[:-1]), math.exp(best[-1])
+        changes = np.concatenate([alike.changes, noise * self._eye[None]])
+        root = np.linalg.cholesky(self._gram(alike, noise))
         half = solve_triangular(root, changes.transpose(1, 2, 0).reshape(len(root), -1), lower=True)
         both = half.reshape(len(root), len(root), -1).transpose(1, 0, 2).reshape(len(root), -1)
         flat = solve_triangular(root, both, lower=True).reshape(-1, len(best))
@@ -133,23 +135,21 @@ class _Fit:
 
     def _regret(self, scales: Floats) -> tuple[float, Floats]:
         """Minus the log posterior, and its gradient."""
-        gram, changes = self._derived(scales)
+        alike, noise = self._among.at(scales[:-1]), math.exp(scales[-1])
         try:
-            factor = cho_factor(gram, lower=True)
+            factor = cho_factor(self._gram(alike, noise), lower=True)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(scales)
         alpha = cho_solve(factor, self._y)
-        pull = np.outer(alpha, alpha) - cho_solve(factor, np.eye(len(self._y)))
-        gradient = 0.5 * changes.reshape(len(scales), -1) @ pull.ravel()
+        pull = np.outer(alpha, alpha) - cho_solve(factor, self._eye)
+        gradient = 0.5 * np.append(alike.gradient(pull), noise * np.trace(pull))
         likelihood = -0.5 * self._y @ alpha - np.log(np.diag(factor[0])).sum()
         z = (scales - self._priors[:, 0]) / self._priors[:, 1]
         return float(-likelihood + 0.5 * z @ z), -gradient + z / self._priors[:, 1]
 
-    def _derived(self, scales: Floats) -> tuple[Floats, Floats]:
-        """The matrix of what was seen, noise included, and how it changes with each logarithm."""
-        gram, changes = self._kernel.derived(scales[:-1], self._rows)
-        noise = math.exp(scales[-1]) * np.eye(len(self._y))
-        return gram + noise + JITTER * np.eye(len(self._y)), np.concatenate([changes, noise[None]])
+    def _gram(self, alike: Likeness, noise: float) -> Floats:
+        """The matrix of what was seen, noise included."""
+        return alike.matrix + (noise + JITTER) * self._eye
 
 
 def _columns(shape: Shape) -> list[Floats]:
