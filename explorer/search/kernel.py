@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Floats = NDArray[np.float64]
+Reals = NDArray[np.floating]
 Ints = NDArray[np.intp]
 
 # Of a quantity that was brought to mean 0 and variance 1: medians, and standard deviations of the logarithm.
@@ -73,6 +74,54 @@ class Scales:
     foretold: Floats
 
 
+@dataclass(frozen=True)
+class _Half:
+    """What half of the axes say of some candidates.
+
+    Attributes:
+        which: combination of levels that each candidate has ``[candidates]``.
+        added: sum over the axes ``[combinations, others]``.
+        product: over the axes ``[combinations, others]``.
+    """
+
+    which: Ints
+    added: Reals
+    product: Reals
+
+    def rounded(self, precision: DTypeLike) -> _Half:
+        return _Half(self.which, self.added.astype(precision), self.product.astype(precision))
+
+
+@dataclass(frozen=True)
+class Towards:
+    """How alike candidates are to some others, for fixed scales."""
+
+    shape: Shape
+    scales: Scales
+    others: Ints
+    halves: Sequence[_Half]
+
+    def rounded(self, precision: DTypeLike) -> Towards:
+        """The same in another precision."""
+        return replace(self, halves=[half.rounded(precision) for half in self.halves])
+
+    def of(self, rows: Ints) -> Reals:
+        """``[rows, others]``."""
+        first, second = self.halves
+        here, there = first.which[rows], second.which[rows]
+        found, product = first.added[here], first.product[here]
+        found += second.added[there]
+        product *= second.product[there]
+        product *= self.scales.together
+        found += product
+        if self.shape.groups is not None:
+            for weight, groups in zip(self.scales.shared, self.shape.groups.T, strict=True):
+                found += weight * (groups[rows][:, None] == groups[self.others])
+        if self.shape.foretold is not None:
+            found += (self.shape.foretold[rows] * self.scales.foretold) @ self.shape.foretold[self.others].T
+        return found
+
+
 class Kernel:
     """Matrices of likeness among the candidates of a space, for any scales."""
 
@@ -81,11 +130,6 @@ class Kernel:
         self.warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
         self._stages = 0 if shape.groups is None else shape.groups.shape[1]
         self._sources = 0 if shape.foretold is None else shape.foretold.shape[1]
-
-    @property
-    def _groups(self) -> Ints:
-        """``[stages, candidates]``."""
-        return np.empty((0, 0), np.intp) if self.shape.groups is None else self.shape.groups.T
 
     @cached_property
     def priors(self) -> Floats:
@@ -115,22 +159,21 @@ class Kernel:
         return np.asarray(constant + (self.shape.foretold[rows] ** 2) @ s.foretold)
 
     def between(self, logs: Floats, rows: Ints, others: Ints) -> Floats:
-        """``[rows, others]``; axes are looked up half by half, for a space has few combinations of half its axes."""
+        """``[rows, others]``."""
+        return np.asarray(self.towards(logs, others).of(rows))
+
+    def towards(self, logs: Floats, others: Ints) -> Towards:
+        """How alike anybody is to these; axes are looked up half by half, for a space has few combinations of half of
+        its axes.
+        """
         s = self.scales(logs)
         tables = [matern(d / ell) for d, ell in zip(self.distances(s.power), s.length, strict=True)]
-        half = len(self._halves[0][0].T)
-        found, product = self._part(0, tables[:half], s.main[:half], rows, others)
-        if len(tables) > half:
-            added, factor = self._part(1, tables[half:], s.main[half:], rows, others)
-            found += added
-            product *= factor
-        product *= s.together
-        found += product
-        for weight, groups in zip(s.shared, self._groups, strict=True):
-            found += weight * (groups[rows][:, None] == groups[others])
-        if self.shape.foretold is not None:
-            found += (self.shape.foretold[rows] * s.foretold) @ self.shape.foretold[others].T
-        return found
+        cut = len(self._halves[0][0].T)
+        halves = [
+            _Half(which, *self._part(half, tables[axes], s.main[axes], others))
+            for half, ((_, which), axes) in enumerate(zip(self._halves, (slice(cut), slice(cut, None)), strict=True))
+        ]
+        return Towards(self.shape, s, others, halves)
 
     @cached_property
     def _halves(self) -> list[tuple[Ints, Ints]]:
@@ -140,10 +183,8 @@ class Kernel:
         both = (np.unique(part, axis=0, return_inverse=True) for part in (levels[:, :cut], levels[:, cut:]))
         return [(distinct, which.ravel()) for distinct, which in both]
 
-    def _part(
-        self, half: int, tables: Sequence[Floats], weights: Floats, rows: Ints, others: Ints
-    ) -> tuple[Floats, Floats]:
-        """Sum and product over half of the axes, both ``[rows, others]``."""
+    def _part(self, half: int, tables: Sequence[Floats], weights: Floats, others: Ints) -> tuple[Floats, Floats]:
+        """Sum and product over half of the axes, both ``[combinations, others]``."""
         distinct, which = self._halves[half]
         added = np.zeros((len(distinct), len(others)))
         product = np.ones((len(distinct), len(others)))
@@ -151,7 +192,7 @@ class Kernel:
             one = table[distinct[:, j][:, None], distinct[which[others], j]]
             added += weight * one
             product *= one
-        return added[which[rows]], product[which[rows]]
+        return added, product
 
     def distances(self, power: Floats) -> list[Floats]:
         """Of each axis between its levels ``[levels, levels]``; from end to end 1."""

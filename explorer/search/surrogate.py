@@ -87,19 +87,22 @@ class Surrogate:
         mean, variance = self._posterior(learned).believe(self._first[self._alike[rows]], y)
         return Belief(centre + spread * mean[self._alike], spread * np.sqrt(variance)[self._alike])
 
-    def believe_of(self, some: Ints, rows: Ints, values: Floats, learned: Learned, many: int) -> Belief:
-        """What they say of some candidates, averaged over so many drawn scales; in the order of `some`."""
+    def believe_of(self, some: Ints, rows: Ints, values: Floats, learned: Learned, many: int) -> tuple[Belief, Floats]:
+        """What they say of some candidates, averaged over so many drawn scales; and what is believed of their own true
+        values ``[n]``.
+        """
         y, centre, spread = _standard(values)
         looks = [self._look(some, rows, y, scales) for scales in learned.drawn(many)]
-        means, variances = (np.array(part) for part in zip(*looks, strict=True))
+        means, variances, own = (np.array(part) for part in zip(*looks, strict=True))
         sd = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
-        return Belief(centre + spread * means.mean(axis=0), spread * sd)
+        return Belief(centre + spread * means.mean(axis=0), spread * sd), centre + spread * own.mean(axis=0)
 
-    def _look(self, some: Ints, rows: Ints, y: Floats, scales: Floats) -> tuple[Floats, Floats]:
-        everyone, place = np.unique(self._first[self._alike[np.concatenate([some, rows])]], return_inverse=True)
+    def _look(self, some: Ints, rows: Ints, y: Floats, scales: Floats) -> tuple[Floats, Floats, Floats]:
+        everyone, place = np.unique(self._first[self._alike[some]], return_inverse=True)
         seen = self._first[self._alike[rows]]
-        mean, variance = Posterior(self._kernel, scales, everyone, seen).believe(seen, y)
-        return mean[place[: len(some)]], variance[place[: len(some)]]
+        posterior = Posterior(self._kernel, scales, everyone, seen)
+        mean, variance = posterior.believe(seen, y)
+        return mean[place], variance[place], posterior.smoothed(y)
 
     def _posterior(self, learned: Learned) -> Posterior:
         if self._kept is None or self._kept[0] is not learned:
