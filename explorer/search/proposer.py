@@ -172,7 +172,7 @@ class Proposer:
 
     def _learned(self, seen: Seen) -> list[Learned]:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
-        many = _milestone(len(seen.rows))
+        many = milestone(len(seen.rows))
         if self._scales[0] != many:
             early = [_measured(seen.rows[:many], values) for values in self._gentle(seen.values[:many]).T]
             self._scales = many, [one.learn(*given) for one, given in zip(self._surrogates, early, strict=True)]
@@ -210,7 +210,7 @@ def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:
     return rows[there], values[there]
 
 
-def _milestone(many: int) -> int:
+def milestone(many: int) -> int:
     """The largest count up to `many` at which scales are learned."""
     if many <= 1 / (GROWTH - 1):
         return many
