@@ -14,14 +14,15 @@ kernel matrix is looked up in it. Additive kernels: Duvenaud, Nickisch, Rasmusse
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Floats = NDArray[np.float64]
+Reals = NDArray[np.floating]
 Ints = NDArray[np.intp]
 
 # Of a quantity that was brought to mean 0 and variance 1: medians, and standard deviations of the logarithm.
@@ -73,35 +74,78 @@ class Scales:
     foretold: Floats
 
 
+@dataclass(frozen=True)
+class _Half:
+    """What half of the axes say of some candidates.
+
+    Attributes:
+        which: combination of levels that each candidate has ``[candidates]``.
+        added: sum over the axes ``[combinations, others]``.
+        product: over the axes ``[combinations, others]``.
+    """
+
+    which: Ints
+    added: Reals
+    product: Reals
+
+    def rounded(self, precision: DTypeLike) -> _Half:
+        return _Half(self.which, self.added.astype(precision), self.product.astype(precision))
+
+
+@dataclass(frozen=True)
+class Towards:
+    """How alike candidates are to some others, for fixed scales."""
+
+    shape: Shape
+    scales: Scales
+    others: Ints
+    halves: Sequence[_Half]
+
+    def rounded(self, precision: DTypeLike) -> Towards:
+        """The same in another precision."""
+        return replace(self, halves=[half.rounded(precision) for half in self.halves])
+
+    def of(self, rows: Ints) -> Reals:
+        """``[rows, others]``."""
+        first, second = self.halves
+        here, there = first.which[rows], second.which[rows]
+        found, product = first.added[here], first.product[here]
+        found += second.added[there]
+        product *= second.product[there]
+        product *= self.scales.together
+        found += product
+        if self.shape.groups is not None:
+            for weight, groups in zip(self.scales.shared, self.shape.groups.T, strict=True):
+                found += weight * (groups[rows][:, None] == groups[self.others])
+        if self.shape.foretold is not None:
+            found += (self.shape.foretold[rows] * self.scales.foretold) @ self.shape.foretold[self.others].T
+        return found
+
+
 class Kernel:
     """Matrices of likeness among the candidates of a space, for any scales."""
 
     def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        self._warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
+        self.shape = shape
+        self.warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
         self._stages = 0 if shape.groups is None else shape.groups.shape[1]
         self._sources = 0 if shape.foretold is None else shape.foretold.shape[1]
-
-    @property
-    def _groups(self) -> Ints:
-        """``[stages, candidates]``."""
-        return np.empty((0, 0), np.intp) if self._shape.groups is None else self._shape.groups.T
 
     @cached_property
     def priors(self) -> Floats:
         """Mean and standard deviation of the logarithm of each scale ``[scales, 2]``."""
-        many = max(1, len(self._shape.axes))
-        lengths = [_LENGTH if axis.ordinal else _UNLIKE for axis in self._shape.axes]
-        told = [(_MAIN[0] / many, _MAIN[1])] * len(self._shape.axes) + lengths + [_POWER] * len(self._warped)
+        many = max(1, len(self.shape.axes))
+        lengths = [_LENGTH if axis.ordinal else _UNLIKE for axis in self.shape.axes]
+        told = [(_MAIN[0] / many, _MAIN[1])] * len(self.shape.axes) + lengths + [_POWER] * len(self.warped)
         told += [_TOGETHER] + [_SHARED] * self._stages + [_FORETOLD] * self._sources
         return np.array([(math.log(median), sd) for median, sd in told])
 
     def scales(self, logs: Floats) -> Scales:
         """What a vector of logarithms ``[scales]`` stands for."""
-        many, warped = len(self._shape.axes), len(self._warped)
+        many, warped = len(self.shape.axes), len(self.warped)
         values = np.exp(logs)
         power = np.ones(many)
-        power[self._warped] = values[2 * many : 2 * many + warped]
+        power[self.warped] = values[2 * many : 2 * many + warped]
         rest = values[2 * many + warped :]
         stages = 1 + self._stages
         return Scales(values[:many], values[many : 2 * many], power, float(rest[0]), rest[1:stages], rest[stages:])
@@ -110,40 +154,37 @@ class Kernel:
         """Of the candidates, before anything is seen."""
         s = self.scales(logs)
         constant = s.main.sum() + s.together + s.shared.sum()
-        if self._shape.foretold is None:
-            return np.full(len(self._shape.levels[rows]), constant)
-        return np.asarray(constant + (self._shape.foretold[rows] ** 2) @ s.foretold)
+        if self.shape.foretold is None:
+            return np.full(len(self.shape.levels[rows]), constant)
+        return np.asarray(constant + (self.shape.foretold[rows] ** 2) @ s.foretold)
 
     def between(self, logs: Floats, rows: Ints, others: Ints) -> Floats:
-        """``[rows, others]``; axes are looked up half by half, for a space has few combinations of half its axes."""
+        """``[rows, others]``."""
+        return np.asarray(self.towards(logs, others).of(rows))
+
+    def towards(self, logs: Floats, others: Ints) -> Towards:
+        """How alike anybody is to these; axes are looked up half by half, for a space has few combinations of half of
+        its axes.
+        """
         s = self.scales(logs)
-        tables = [_matern(d / ell) for d, ell in zip(self._distances(s.power), s.length, strict=True)]
-        half = len(self._halves[0][0].T)
-        found, product = self._part(0, tables[:half], s.main[:half], rows, others)
-        if len(tables) > half:
-            added, factor = self._part(1, tables[half:], s.main[half:], rows, others)
-            found += added
-            product *= factor
-        product *= s.together
-        found += product
-        for weight, groups in zip(s.shared, self._groups, strict=True):
-            found += weight * (groups[rows][:, None] == groups[others])
-        if self._shape.foretold is not None:
-            found += (self._shape.foretold[rows] * s.foretold) @ self._shape.foretold[others].T
-        return found
+        tables = [matern(d / ell) for d, ell in zip(self.distances(s.power), s.length, strict=True)]
+        cut = len(self._halves[0][0].T)
+        halves = [
+            _Half(which, *self._part(half, tables[axes], s.main[axes], others))
+            for half, ((_, which), axes) in enumerate(zip(self._halves, (slice(cut), slice(cut, None)), strict=True))
+        ]
+        return Towards(self.shape, s, others, halves)
 
     @cached_property
     def _halves(self) -> list[tuple[Ints, Ints]]:
         """For half of the axes and for the others: their combinations ``[k, axes]``, and each candidate's."""
-        levels = self._shape.levels
+        levels = self.shape.levels
         cut = (levels.shape[1] + 1) // 2
         both = (np.unique(part, axis=0, return_inverse=True) for part in (levels[:, :cut], levels[:, cut:]))
         return [(distinct, which.ravel()) for distinct, which in both]
 
-    def _part(
-        self, half: int, tables: Sequence[Floats], weights: Floats, rows: Ints, others: Ints
-    ) -> tuple[Floats, Floats]:
-        """Sum and product over half of the axes, both ``[rows, others]``."""
+    def _part(self, half: int, tables: Sequence[Floats], weights: Floats, others: Ints) -> tuple[Floats, Floats]:
+        """Sum and product over half of the axes, both ``[combinations, others]``."""
         distinct, which = self._halves[half]
         added = np.zeros((len(distinct), len(others)))
         product = np.ones((len(distinct), len(others)))
@@ -151,44 +192,15 @@ class Kernel:
             one = table[distinct[:, j][:, None], distinct[which[others], j]]
             added += weight * one
             product *= one
-        return added[which[rows]], product[which[rows]]
+        return added, product
 
-    def _distances(self, power: Floats) -> list[Floats]:
+    def distances(self, power: Floats) -> list[Floats]:
         """Of each axis between its levels ``[levels, levels]``; from end to end 1."""
-        return [_distance(axis, float(p)) for axis, p in zip(self._shape.axes, power, strict=True)]
+        return [_distance(axis, float(p)) for axis, p in zip(self.shape.axes, power, strict=True)]
 
-    def derived(self, logs: Floats, rows: Ints) -> tuple[Floats, Floats]:
-        """The matrix among some candidates ``[n, n]``, and how it changes with each logarithm ``[scales, n, n]``."""
-        found = np.empty((len(logs), len(rows), len(rows)))
-        for place, matrix in enumerate(self._changes(logs, rows)):
-            found[place] = matrix
-        many = len(self._shape.axes)
-        weights = [*range(many), *range(2 * many + len(self._warped), len(logs))]
-        return found[weights].sum(axis=0), found
-
-    def _changes(self, logs: Floats, rows: Ints) -> Iterator[Floats]:
-        """Of the matrix, by each logarithm in their order: a weight's is its own term."""
-        s = self.scales(logs)
-        own = self._shape.levels[rows]
-        places = [(own[:, j][:, None], own[:, j]) for j in range(len(s.main))]
-        distances = self._distances(s.power)
-        each = [_matern(d / ell)[at] for d, ell, at in zip(distances, s.length, places, strict=True)]
-        product = s.together * np.prod(each, axis=0) if each else np.full((len(rows), len(rows)), s.together)
-        yield from (w * k for w, k in zip(s.main, each, strict=True))
-        # A length or a power changes the axis' own term, and the product by the share of its factor.
-        around = [w + product / k for w, k in zip(s.main, each, strict=True)]
-        for d, ell, at, factor in zip(distances, s.length, places, around, strict=True):
-            yield factor * (-(d / ell) * _slope(d / ell))[at]
-        for j in self._warped:
-            steeper = _widening(self._shape.axes[j], float(s.power[j])) / s.length[j]
-            yield around[j] * (steeper * _slope(distances[j] / s.length[j]))[places[j]]
-        yield product
-        for weight, groups in zip(s.shared, self._groups, strict=True):
-            yield weight * (groups[rows][:, None] == groups[rows])
-        for source in range(self._sources):
-            assert self._shape.foretold is not None
-            said = self._shape.foretold[rows, source]
-            yield s.foretold[source] * np.outer(said, said)
+    def widening(self, power: Floats) -> list[Floats]:
+        """Of each axis' distances, by the logarithm of its power ``[levels, levels]``."""
+        return [_widening(axis, float(p)) for axis, p in zip(self.shape.axes, power, strict=True)]
 
 
 def _places(axis: Axis) -> Floats:
@@ -209,13 +221,19 @@ def _widening(axis: Axis, power: float) -> Floats:
     return np.asarray(np.sign(places[:, None] - places) * (moves[:, None] - moves))
 
 
-def _matern(distance: Floats) -> Floats:
+def matern(distance: Floats) -> Floats:
     """5/2, of distances in units of the length."""
     r = math.sqrt(5) * distance
     return np.asarray((1 + r + r * r / 3) * np.exp(-r))
 
 
-def _slope(distance: Floats) -> Floats:
-    """Of `_matern`, by the distance."""
+def log_matern(distance: Floats) -> Floats:
+    """Its logarithm, which is finite however small it is."""
     r = math.sqrt(5) * distance
-    return np.asarray(-math.sqrt(5) / 3 * r * (1 + r) * np.exp(-r))
+    return np.asarray(np.log1p(r + r * r / 3) - r)
+
+
+def decline(distance: Floats) -> Floats:
+    """Of `log_matern`, by the distance."""
+    r = math.sqrt(5) * distance
+    return np.asarray(-math.sqrt(5) / 3 * r * (1 + r) / (1 + r + r * r / 3))

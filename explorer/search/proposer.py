@@ -110,35 +110,33 @@ class Proposer:
         """
         told = self._told(seen)
         chance = chances(self._levels, seen.rows, seen.refused)
-        everyone = np.arange(len(self._levels))
-        beliefs = [one.belief for one in told]
-        found = self._judged(seen, everyone, beliefs, chance)
+        known = np.concatenate([self._useful(seen), seen.pending])
+        first = [one.belief for one in told]
+        self._corner = self._reference(first, chance) if len(known) else self._corner
+        found = self._judged(first, np.stack([one.belief.mean[known] for one in told], axis=1), chance)
         looks = _LOOKS // max(1, len(seen.rows)) // 2 * 2
         if looks < 2:
             return found
         ranked = np.argsort(-(found if free is None else np.where(free, found, -np.inf)), kind="stable")[:_AGAIN]
-        some = np.concatenate([ranked, seen.rows, seen.pending])
-        again = [one.again(some, min(looks, _MANY)) for one in told]
-        better = self._judged(seen, some, again, chance[some])[: len(ranked)]
+        again, own = zip(*(one.again(ranked, known, min(looks, _MANY)) for one in told), strict=True)
         second = np.zeros(len(found))
-        second[ranked] = better
+        second[ranked] = self._judged(again, np.stack(own, axis=1), chance[ranked])
         return second
 
-    def _judged(self, seen: Seen, some: Ints, beliefs: Sequence[Belief], chance: Floats) -> Floats:
-        """Scores of some candidates, among them all that were seen and are pending: everyone, or these last of all."""
-        mean = np.stack([belief.mean for belief in beliefs[: self._objectives]], axis=1)
-        sd = np.stack([belief.sd for belief in beliefs[: self._objectives]], axis=1)
-        chance = chance.copy()
-        for belief in beliefs[self._objectives :]:
-            chance *= ndtr(-belief.mean / belief.sd)
-        place = np.zeros(len(self._levels), dtype=np.intp)
-        place[some] = np.arange(len(some))
-        known = place[np.concatenate([self._useful(seen), seen.pending])]
+    def _judged(self, beliefs: Sequence[Belief], known: Floats, chance: Floats) -> Floats:
+        """Scores of some candidates, beside what is believed of those that are known or under way ``[k, q]``."""
+        mean, sd, chance = self._looked(beliefs, chance)
         if not len(known):
             return np.asarray(chance * ndtr((mean - self._limits) / sd).prod(axis=1))
-        if len(some) == len(self._levels):
-            self._corner = self._reference(mean, chance)
-        return chance * expected_improvement(mean, sd, undominated(mean[known], self._corner))
+        return chance * expected_improvement(mean, sd, undominated(known[:, : self._objectives], self._corner))
+
+    def _looked(self, beliefs: Sequence[Belief], chance: Floats) -> tuple[Floats, Floats, Floats]:
+        """Means and sds of the objectives ``[candidates, objectives]``, and the chance that all else is well."""
+        mean = np.stack([belief.mean for belief in beliefs[: self._objectives]], axis=1)
+        sd = np.stack([belief.sd for belief in beliefs[: self._objectives]], axis=1)
+        for belief in beliefs[self._objectives :]:
+            chance = chance * ndtr(-belief.mean / belief.sd)
+        return mean, sd, chance
 
     def prospect(self, row: int, seen: Seen) -> Prospect:
         """What one candidate may come to, as far as it can be told by the others."""
@@ -157,8 +155,9 @@ class Proposer:
         """The volume that what was measured dominates, above the reference of the last proposal."""
         return hypervolume(seen.values[self._is_useful(seen), : self._objectives], self._corner)
 
-    def _reference(self, mean: Floats, chance: Floats) -> Floats:
+    def _reference(self, beliefs: Sequence[Belief], chance: Floats) -> Floats:
         """The limits; where there is none the worst that is expected of any candidate that is of use."""
+        mean, _, chance = self._looked(beliefs, chance)
         useful = (chance > _LIKELY) & (mean > self._limits).all(axis=1)
         expected = mean[useful] if useful.any() else mean
         worst, best = expected.min(axis=0), expected.max(axis=0)
@@ -191,7 +190,7 @@ class Proposer:
 
     def _learned(self, seen: Seen) -> list[Learned]:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
-        many = _milestone(len(seen.rows))
+        many = milestone(len(seen.rows))
         if self._scales[0] != many:
             early = [_measured(seen.rows[:many], values) for values in self._gentle(seen.values[:many]).T]
             self._scales = many, [one.learn(*given) for one, given in zip(self._surrogates, early, strict=True)]
@@ -217,8 +216,11 @@ class _Told:
         rows, told = np.concatenate([rows, seen.pending]), np.concatenate([told, belief.mean[seen.pending]])
         return cls(surrogate, rows, told, learned, surrogate.believe(rows, told, learned))
 
-    def again(self, some: Ints, many: int) -> Belief:
-        return self.surrogate.believe_of(some, self.rows, self.values, self.learned, many)
+    def again(self, some: Ints, known: Ints, many: int) -> tuple[Belief, Floats]:
+        """What is believed of some candidates, and the means of those that are known or under way, once more."""
+        belief, own = self.surrogate.believe_of(some, self.rows, self.values, self.learned, many)
+        place = {row: number for number, row in enumerate(self.rows.tolist())}
+        return belief, own[[place[row] for row in known.tolist()]]
 
 
 def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:
@@ -226,7 +228,7 @@ def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:
     return rows[there], values[there]
 
 
-def _milestone(many: int) -> int:
+def milestone(many: int) -> int:
     """The largest count up to `many` at which scales are learned."""
     if many <= 1 / (GROWTH - 1):
         return many

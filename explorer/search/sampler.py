@@ -15,6 +15,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from explorer.search.kernel import Axis, Shape
 from explorer.search.proposer import Proposer, Seen
@@ -55,6 +57,8 @@ class Known:
         seconds: tells what each candidate would take now ``[candidates]``: improvement per second counts then.
         limits: constraint on an objective itself, by its name → the objective's place, and the value at which the
             constraint is just kept.
+        foretold: objective, or constraint → what other studies say of it ``[candidates, sources]``, each source of mean
+            0 and variance 1.
     """
 
     distributions: Distributions
@@ -80,7 +84,7 @@ class FrontSampler(BaseSampler):
     def expected_gain(self) -> float | None:
         """By what share of itself the best proposal is expected to enlarge the dominated volume, as of the last one.
 
-        None while too little is known to expect anything, and while all are equal in an objective.
+        None while too little is known to expect anything, and while nothing is dominated.
         """
         return self._expected_gain
 
@@ -109,7 +113,9 @@ class FrontSampler(BaseSampler):
             return {}
         if self._table is None or self._table.known.distributions != search_space:
             self._table = _Table(Known(search_space))
-        proposed, self._expected_gain = self._table.proposed(study, trial, self._seed)
+        # The other cores may be a board that is measuring; and sums do not depend on how many there are.
+        with _libraries().limit(limits=1, user_api="blas"):
+            proposed, self._expected_gain = self._table.proposed(study, trial, self._seed)
         return proposed
 
     def sample_independent(
@@ -193,8 +199,9 @@ class _Table:
         only = self.known.depends_on.get(quantity)
         chosen = [j for j, name in enumerate(self._names) if only is None or name in only]
         axes = [self._axis(self._names[j]) for j in chosen]
-        told = {tuple(name for name in self._names if name in axes) for axes in self.known.shared.get(quantity, ())}
-        stages = [self._alike(axes) for axes in sorted(told - {()})]
+        shared = self.known.shared.get(quantity, ())
+        told = {tuple(name for name in self._names if name in stage) for stage in shared}
+        stages = [self._alike(stage) for stage in sorted(told - {()})]
         groups = np.stack(stages, axis=1) if stages else None
         return Shape(axes, self._levels[:, chosen], groups, self.known.foretold.get(quantity))
 
@@ -237,6 +244,12 @@ class _Table:
         if size > MOST:
             raise ValueError(f"a space of {size} candidates; at most {MOST} are looked at one by one")
         return [dict(zip(names, values, strict=True)) for values in itertools.product(*self._values.values())]
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those that numpy and scipy compute with; to find them takes longer than many an ask."""
+    return ThreadpoolController()
 
 
 def _signs(study: Study) -> NDArray[np.float64]:

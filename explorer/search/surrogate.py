@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from explorer.search.among import Among, Likeness
 from explorer.search.kernel import Kernel, Shape
 from explorer.search.posterior import JITTER, Posterior
 
@@ -86,19 +87,22 @@ class Surrogate:
         mean, variance = self._posterior(learned).believe(self._first[self._alike[rows]], y)
         return Belief(centre + spread * mean[self._alike], spread * np.sqrt(variance)[self._alike])
 
-    def believe_of(self, some: Ints, rows: Ints, values: Floats, learned: Learned, many: int) -> Belief:
-        """What they say of some candidates, averaged over so many drawn scales; in the order of `some`."""
+    def believe_of(self, some: Ints, rows: Ints, values: Floats, learned: Learned, many: int) -> tuple[Belief, Floats]:
+        """What they say of some candidates, averaged over so many drawn scales; and what is believed of their own true
+        values ``[n]``.
+        """
         y, centre, spread = _standard(values)
         looks = [self._look(some, rows, y, scales) for scales in learned.drawn(many)]
-        means, variances = (np.array(part) for part in zip(*looks, strict=True))
+        means, variances, own = (np.array(part) for part in zip(*looks, strict=True))
         sd = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
-        return Belief(centre + spread * means.mean(axis=0), spread * sd)
+        return Belief(centre + spread * means.mean(axis=0), spread * sd), centre + spread * own.mean(axis=0)
 
-    def _look(self, some: Ints, rows: Ints, y: Floats, scales: Floats) -> tuple[Floats, Floats]:
-        everyone, place = np.unique(self._first[self._alike[np.concatenate([some, rows])]], return_inverse=True)
+    def _look(self, some: Ints, rows: Ints, y: Floats, scales: Floats) -> tuple[Floats, Floats, Floats]:
+        everyone, place = np.unique(self._first[self._alike[some]], return_inverse=True)
         seen = self._first[self._alike[rows]]
-        mean, variance = Posterior(self._kernel, scales, everyone, seen).believe(seen, y)
-        return mean[place[: len(some)]], variance[place[: len(some)]]
+        posterior = Posterior(self._kernel, scales, everyone, seen)
+        mean, variance = posterior.believe(seen, y)
+        return mean[place], variance[place], posterior.smoothed(y)
 
     def _posterior(self, learned: Learned) -> Posterior:
         if self._kept is None or self._kept[0] is not learned:
@@ -111,7 +115,7 @@ class _Fit:
     """The posterior of the scales, for values of mean 0 and variance 1."""
 
     def __init__(self, kernel: Kernel, rows: Ints, y: Floats) -> None:
-        self._kernel, self._rows, self._y = kernel, rows, y
+        self._among, self._y, self._eye = Among(kernel, rows), y, np.eye(len(y))
         self._priors = np.concatenate([kernel.priors, [(math.log(_NOISE[0]), _NOISE[1])]])
 
     def most_likely(self) -> Floats:
@@ -123,8 +127,9 @@ class _Fit:
 
     def doubt(self, best: Floats) -> Floats:
         """A square root of the inverse of the expected information about the scales, the priors' included."""
-        gram, changes = self._derived(best)
-        root = np.linalg.cholesky(gram)
+        alike, noise = self._among.at(best[:-1]), math.exp(best[-1])
+        changes = np.concatenate([alike.changes, noise * self._eye[None]])
+        root = np.linalg.cholesky(self._gram(alike, noise))
         half = solve_triangular(root, changes.transpose(1, 2, 0).reshape(len(root), -1), lower=True)
         both = half.reshape(len(root), len(root), -1).transpose(1, 0, 2).reshape(len(root), -1)
         flat = solve_triangular(root, both, lower=True).reshape(-1, len(best))
@@ -133,23 +138,21 @@ class _Fit:
 
     def _regret(self, scales: Floats) -> tuple[float, Floats]:
         """Minus the log posterior, and its gradient."""
-        gram, changes = self._derived(scales)
+        alike, noise = self._among.at(scales[:-1]), math.exp(scales[-1])
         try:
-            factor = cho_factor(gram, lower=True)
+            factor = cho_factor(self._gram(alike, noise), lower=True)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(scales)
         alpha = cho_solve(factor, self._y)
-        pull = np.outer(alpha, alpha) - cho_solve(factor, np.eye(len(self._y)))
-        gradient = 0.5 * changes.reshape(len(scales), -1) @ pull.ravel()
+        pull = np.outer(alpha, alpha) - cho_solve(factor, self._eye)
+        gradient = 0.5 * np.append(alike.gradient(pull), noise * np.trace(pull))
         likelihood = -0.5 * self._y @ alpha - np.log(np.diag(factor[0])).sum()
         z = (scales - self._priors[:, 0]) / self._priors[:, 1]
         return float(-likelihood + 0.5 * z @ z), -gradient + z / self._priors[:, 1]
 
-    def _derived(self, scales: Floats) -> tuple[Floats, Floats]:
-        """The matrix of what was seen, noise included, and how it changes with each logarithm."""
-        gram, changes = self._kernel.derived(scales[:-1], self._rows)
-        noise = math.exp(scales[-1]) * np.eye(len(self._y))
-        return gram + noise + JITTER * np.eye(len(self._y)), np.concatenate([changes, noise[None]])
+    def _gram(self, alike: Likeness, noise: float) -> Floats:
+        """The matrix of what was seen, noise included."""
+        return alike.matrix + (noise + JITTER) * self._eye
 
 
 def _columns(shape: Shape) -> list[Floats]:

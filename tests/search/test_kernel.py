@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from explorer.search.among import Among
 from explorer.search.kernel import Axis, Kernel, Shape
 
 AXES = (Axis(5, ordinal=True), Axis(3, ordinal=False), Axis(2, ordinal=True), Axis(4, ordinal=True))
@@ -41,7 +42,8 @@ def test_the_matrix_is_the_same_from_all_sides_and_positive(kernel: Kernel) -> N
     rng = np.random.default_rng(1)
     rows = rng.choice(len(LEVELS), 40)  # some twice
     logs = drawn(kernel, rng)
-    matrix, changes = kernel.derived(logs, rows)
+    alike = Among(kernel, rows).at(logs)
+    matrix, changes = alike.matrix, alike.changes
     np.testing.assert_allclose(kernel.between(logs, rows, rows), matrix, atol=1e-12)
     np.testing.assert_allclose(kernel.prior_variance(logs, rows), np.diag(matrix), atol=1e-12)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-12)
@@ -53,10 +55,13 @@ def test_it_changes_with_each_scale_as_it_says(kernel: Kernel) -> None:
     rng = np.random.default_rng(2)
     rows = rng.choice(len(LEVELS), 12, replace=False)
     logs = drawn(kernel, rng)
-    _, changes = kernel.derived(logs, rows)
+    alike = Among(kernel, rows).at(logs)
     for place, step in enumerate(1e-6 * np.eye(len(logs))):
         moved = kernel.between(logs + step, rows, rows) - kernel.between(logs - step, rows, rows)
-        np.testing.assert_allclose(changes[place], moved / 2e-6, atol=1e-7)
+        np.testing.assert_allclose(alike.changes[place], moved / 2e-6, atol=1e-7)
+    pull = rng.standard_normal((12, 12))
+    pull += pull.T
+    np.testing.assert_allclose(alike.gradient(pull), np.tensordot(alike.changes, pull, 2), atol=1e-12)
 
 
 def test_levels_further_apart_are_less_alike_and_names_are_all_alike() -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from explorer.pareto import hypervolume
 from explorer.replay.problem import Replayed
 from explorer.replay.sources import problem_of
-from explorer.search.sampler import FrontSampler
+from explorer.search.sampler import FrontSampler, Known
 from explorer.search.search import Search
 
 
@@ -70,6 +71,28 @@ def test_an_axis_without_end_is_refused_in_words() -> None:
     study.tell(study.ask(axes), 1.0)  # of which Optuna learns that there is such an axis
     with pytest.raises(ValueError, match="clock has no end of values: give it a step, or choices"):
         study.ask(axes)
+
+
+def test_an_ask_leaves_the_other_cores_to_whoever_measures_there() -> None:
+    axes = {"a": IntDistribution(0, 30)}
+    counted: list[list[int]] = []
+
+    def seconds() -> Any:  # asked for while candidates are compared
+        counted.append(threads())
+        return np.ones(31)
+
+    study = optuna.create_study(sampler=FrontSampler(0, known=Known(axes, seconds=seconds)))
+    with threadpool_limits(3, user_api="blas"):
+        for _ in range(8):
+            trial = study.ask(dict(axes))
+            study.tell(trial, abs(trial.params["a"] - 17.0))
+        assert set(threads()) == {3}, "whoever else computes has its threads back"
+    assert counted
+    assert set(sum(counted, [])) == {1}
+
+
+def threads() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
 def test_after_a_crash_the_next_proposal_is_the_one_it_would_have_been(table: Replayed) -> None:

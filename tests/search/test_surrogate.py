@@ -48,6 +48,25 @@ def test_one_by_one_is_as_good_as_at_once_and_always_the_same() -> None:
     np.testing.assert_array_equal(growing.believe(rows, y), late.believe(rows, y))
 
 
+def test_much_of_it_in_single_precision_is_believed_all_the_same() -> None:
+    rng = np.random.default_rng(4)
+    axes = (*AXES, Axis(8, ordinal=True), Axis(12, ordinal=True))
+    levels = np.array(list(itertools.product(*(range(axis.levels) for axis in axes))), dtype=np.intp)
+    kernel, everyone = Kernel(Shape(axes, levels)), np.arange(len(levels))
+    scales = np.concatenate([kernel.priors[:, 0], [np.log(1e-3)]])
+    rows = rng.choice(len(levels), 320, replace=False)
+    y = rng.standard_normal(320)
+    mean, variance = Posterior(kernel, scales, everyone, rows[:300]).believe(rows, y)
+    assert len(levels) * 300 > 2e6, "or else this is not about single precision"
+    few = np.union1d(everyone[:2000], rows)  # not many enough
+    sure_mean, sure_variance = Posterior(kernel, scales, few, rows[:300]).believe(rows, y)
+    np.testing.assert_allclose(variance[few], sure_variance, atol=2e-5)
+    np.testing.assert_allclose(mean[few], sure_mean, atol=2e-3 * sure_mean.std())
+    late = Posterior(kernel, scales, everyone, rows[:300])
+    late.believe(rows[:310], y[:310])
+    np.testing.assert_array_equal(late.believe(rows, y), [mean, variance])
+
+
 def test_scales_are_learned_and_what_is_unlikely_is_not_believed() -> None:
     rng = np.random.default_rng(2)
     rows = rng.choice(len(LEVELS), 40, replace=False)
@@ -60,8 +79,9 @@ def test_scales_are_learned_and_what_is_unlikely_is_not_believed() -> None:
     assert np.abs(true - belief.mean)[others].mean() < 0.1 * true.std()
     assert 0.3 < z.std() < 2
     assert belief.sd[rows].mean() < belief.sd[others].mean()
-    again = surrogate.believe_of(others, rows, values, learned, 8)
-    np.testing.assert_array_equal(again.mean, Surrogate(SHAPE).believe_of(others, rows, values, learned, 8).mean)
+    again, own = surrogate.believe_of(others, rows, values, learned, 8)
+    np.testing.assert_array_equal(again.mean, Surrogate(SHAPE).believe_of(others, rows, values, learned, 8)[0].mean)
+    np.testing.assert_allclose(own, surrogate.believe_of(rows, rows, values, learned, 8)[0].mean, rtol=1e-9)
     assert again.sd.mean() > belief.sd[others].mean(), "scales in doubt make for more doubt"
 
 
