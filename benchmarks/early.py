@@ -91,14 +91,18 @@ def main() -> None:
         for i, ratio in enumerate(given.ratios):
             for seed in range(given.seeds):
                 found[:, i, seed] = [bench.accuracy(ratio, seed, length) for length in lengths]
-            words = "; ".join(f"{n} its {' '.join(f'{100 * a:.1f}' for a in found[k, i])}" for k, n in enumerate(lengths))
+            words = "; ".join(
+                f"{n} its {' '.join(f'{100 * a:.1f}' for a in found[k, i])}" for k, n in enumerate(lengths)
+            )
             print(f"cut by {ratio}: {words}", flush=True)
     full = found[-1]
     for k, length in enumerate(given.short):
         luck = spearmanr(_luck(found[k]), _luck(full)).statistic if length else float("nan")
         share = bench.seconds[length] / bench.seconds[given.full]
         everything = spearmanr(found[k].ravel(), full.ravel()).statistic
-        print(f"{length} of {given.full} iterations: correlation {everything:.2f}, of luck alone {luck:.2f}, time {share:.2f}")
+        print(
+            f"{length} of {given.full} iterations: correlation {everything:.2f}, of luck alone {luck:.2f}, time {share:.2f}"
+        )
     print(f"luck: standard deviation {100 * _luck(full).std(ddof=len(given.ratios)):.2f} points of rank-1")
 
 

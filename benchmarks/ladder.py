@@ -188,7 +188,10 @@ def judged(name: str, climbs: dict[str, list[Climb]]) -> Iterator[tuple[str, boo
         for share in SHARES:
             low, middle, high = (quantile([climb.hours(share) for climb in all_], q) for q in (0.25, 0.5, 0.75))
             spans.append(f"{share:.0%} {middle:.2f} ({low:.2f}, {high:.2f}) h" if isfinite(high) else f"{share:.0%} –")
-        ended = ", ".join(f"{np.mean([climb.stopped[k] for climb in all_]):.1f} {by}" for k, by in enumerate(("by the host", "after a short bench")))
+        ended = ", ".join(
+            f"{np.mean([climb.stopped[k] for climb in all_]):.1f} {by}"
+            for k, by in enumerate(("by the host", "after a short bench"))
+        )
         made = quantile([climb.made[min(29, len(climb.made) - 1)] for climb in all_], 0.5)
         words = f"{name} {kind}: {'; '.join(spans)}; {len(all_)} seeds; stopped {ended}; made after 30: {made:.3f}"
         ratio = quantile([climb.hours(0.95) for climb in all_], 0.5) / against

@@ -119,6 +119,11 @@ class Problem:
         """Hypervolume of the true front: the best a search can come to."""
         return hypervolume(self.gains[self.possible], self.reference)
 
+    def foretells(self, candidate: Candidate) -> Mapping[str, float]:
+        """What the analytic model says of a candidate."""
+        row = self.rows[candidate.key]
+        return {metric: float(values[row]) for metric, values in self.prior.items()}
+
     def hours(self, rows: Sequence[int]) -> Floats:
         """Hours until the first 1, 2, … of these candidates are done, each stage once for all that share it."""
         asked = np.asarray(rows, dtype=np.intp)

@@ -8,6 +8,11 @@
 | all others | nothing: each candidate has its own |
 
 A stage's price is the median of what it took so far; what was never timed costs nothing, as all are alike in it.
+
+A candidate that needs a stage does not bear its whole price, for others will use what it yields: whoever let the first
+pay for all would stay with the networks there are while anything is left to be tried of them. A search that has gone on
+for so long is expected to go on for as long again (Gott, Nature 363, 1993), so by its end one run of a stage will have
+served twice as many candidates as one has served by now.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ SHARED = (
     (NETWORK_AXES, ("export", "quantise", "ranges", "cast")),
     ((*NETWORK_AXES, "batch", "power_mode"), ("build",)),
 )
+AS_LONG_AGAIN = 2.0
 EVERY_S = 1.0  # of what is a candidate's own, where nothing was timed
 
 
@@ -37,11 +43,13 @@ class Prices:
         self._pieces = [_pieces(candidates, axes) for axes, _ in SHARED]
         self._done = [np.zeros(pieces.max(initial=0) + 1, dtype=np.bool_) for pieces in self._pieces]
         self._took: dict[str, list[float]] = {}
+        self._begun = 0
 
     def begin(self, candidate: Candidate) -> None:
         """Take the stages of a candidate for done: they are, or are being run."""
         row = self._row.get(candidate.key)
         if row is not None:
+            self._begun += 1
             for pieces, done in zip(self._pieces, self._done, strict=True):
                 done[pieces[row]] = True
 
@@ -57,8 +65,12 @@ class Prices:
         own = sum(medians.values()) - sum(shared)
         found = np.full(len(self._row), own if own > 0 else EVERY_S)
         for price, pieces, done in zip(shared, self._pieces, self._done, strict=True):
-            found += price * ~done[pieces]
+            found += price / self._serves(done) * ~done[pieces]
         return found
+
+    def _serves(self, done: NDArray[np.bool_]) -> float:
+        """How many candidates one run of a stage is expected to serve."""
+        return AS_LONG_AGAIN * self._begun / max(1, int(done.sum())) if self._begun else 1.0
 
 
 def _pieces(candidates: Sequence[Candidate], axes: Sequence[str]) -> NDArray[np.intp]:

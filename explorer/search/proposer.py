@@ -142,14 +142,15 @@ class Proposer:
         """What one candidate may come to, as far as it can be told by the others."""
         others = replace(seen, pending=seen.pending[seen.pending != row])
         known = self._useful(others)
-        some = np.concatenate([[row], known])
-        told = self._told(others)[: self._objectives]
         looks = max(2, min(_MANY, _LOOKS // max(1, len(seen.rows)) // 2 * 2))
-        beliefs = [one.again(some, looks) for one in told]
-        mean = np.stack([belief.mean for belief in beliefs], axis=1)
-        sd = np.array([belief.sd[0] for belief in beliefs])
-        far = mean.min(axis=0) - _FAR * np.maximum(np.ptp(mean, axis=0), sd)
-        return Prospect(mean[0], sd, undominated(mean[1:], np.where(np.isfinite(self._limits), self._limits, far)))
+        told = [one.again(np.array([row]), known, looks) for one in self._told(others)[: self._objectives]]
+        mean, sd = (
+            np.array([part[0] for part in parts]) for parts in zip(*((b.mean, b.sd) for b, _ in told), strict=True)
+        )
+        front = np.stack([own for _, own in told], axis=1)
+        worst = np.minimum(front.min(axis=0, initial=np.inf), mean)
+        far = worst - _FAR * np.maximum(np.ptp(np.vstack([front, mean]), axis=0), sd)
+        return Prospect(mean, sd, undominated(front, np.where(np.isfinite(self._limits), self._limits, far)))
 
     def dominated(self, seen: Seen) -> float:
         """The volume that what was measured dominates, above the reference of the last proposal."""
