@@ -110,8 +110,7 @@ class _Root:
     def __init__(self, root: Reals) -> None:
         self._root = root
         self._blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(root), _BLOCK)]
-        invert = get_lapack_funcs("trtri", (root,))
-        self._inverse = [invert(root[block, block], lower=True)[0] for block in self._blocks]
+        self._inverse = [inverse_of_root(root[block, block]) for block in self._blocks]
 
     def divide(self, table: Reals) -> None:
         """``[m, n]`` · L⁻ᵀ, in its place."""
@@ -119,6 +118,11 @@ class _Root:
             before = slice(0, block.start)
             table[:, block] -= table[:, before] @ self._root[block, before].T
             table[:, block] = table[:, block] @ inverse.T
+
+
+def inverse_of_root(root: Reals) -> Reals:
+    """Of a lower triangle with nothing above, in its own precision."""
+    return np.asarray(get_lapack_funcs("trtri", (root,))(root, lower=True)[0])
 
 
 def _squares(rows: Reals) -> Reals:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from explorer.device import Device, connect
+from explorer.device import Device, check, connect
 from explorer.errors import Infeasible, JobFailed, NoDevice, TrialEnding
 from explorer.statistics import derive
 from explorer.transports.bundle import make_bundle
@@ -72,7 +72,7 @@ def test_what_describes_itself_badly_is_no_device(tmp_path: Path, code: str, wor
 )
 def test_a_runtime_that_cannot_be_asked_is_not_available(tmp_path: Path, code: str, words: str) -> None:
     with reach(tmp_path, code) as device, pytest.raises(Infeasible, match=words):
-        device.check(DEPLOYMENT)
+        check(DEPLOYMENT, device.capabilities, name=device.name)
 
 
 @pytest.mark.parametrize(
