@@ -8,11 +8,11 @@ The problem is family B of `families` on more axes: accuracy (with a limit), thr
     candidates drawn at random ──► records ──► a study that goes on ──ask, tell── … ──► seconds of each ask
                                                    └─► the same with a peer of Optuna
 
-A study goes on with some results less than a milestone at which scales are learned again, and passes it: that ask is
-told apart as *refit*. The first ask of a study that goes on is another one, *restarted*: everything is worked out at
-once. Processor time is told as well, for whoever shares the machine. Memory is the process' largest. A study is a
-process of its own and begins with as many threads as there are cores, as the program does; peers are told of the same
-records, and asked fewer times.
+A study goes on with some results less than a milestone at which scales are learned again, and passes it: of those asks
+the worst is told apart as *refit*. The first ask of a study that goes on is another one, *restarted*: everything is
+worked out at once. Processor time is told as well, for whoever shares the machine. Memory is the process' largest. A
+study is a process of its own and begins with as many threads as there are cores, as the program does; peers are told of
+the same records, and asked fewer times.
 
 It exits with 1 when a bar is missed; refits are judged, restarts are not.
 """
@@ -140,8 +140,8 @@ def known(found: Problem, results: int) -> Iterator[Record]:
 
 
 def learns(results: int) -> bool:
-    """Whether scales are learned again as soon as so many results are known."""
-    return milestone(results) != milestone(results - 1)
+    """Whether an objective's scales are learned again as soon as so many results are known."""
+    return any(milestone(results, j) != milestone(results - 1, j) for j in range(3))
 
 
 def measured(record: Record) -> bool:

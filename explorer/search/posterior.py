@@ -13,6 +13,7 @@ variance of 1, which matters less than the scales' own doubt, for half the time 
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from explorer.search.kernel import Kernel, Towards
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating]
 Ints = NDArray[np.intp]
+R = TypeVar("R", bound=Reals)
 
 JITTER = 1e-6  # of a variance of 1
 _LARGE = 2_000_000  # numbers in V from which on they are in single precision
@@ -120,9 +122,10 @@ class _Root:
             table[:, block] = table[:, block] @ inverse.T
 
 
-def inverse_of_root(root: Reals) -> Reals:
+def inverse_of_root(root: R) -> R:
     """Of a lower triangle with nothing above, in its own precision."""
-    return np.asarray(get_lapack_funcs("trtri", (root,))(root, lower=True)[0])
+    found: R = get_lapack_funcs("trtri", (root,))(root, lower=True)[0]
+    return found
 
 
 def _squares(rows: Reals) -> Reals:

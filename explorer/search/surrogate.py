@@ -58,6 +58,9 @@ class Learned:
         return np.asarray(np.clip(drawn, _LEAST, _MOST))
 
 
+NOTHING = Learned(np.empty(0), np.empty((0, 0)), np.empty(0, np.intp))
+
+
 class Surrogate:
     """What is believed of one quantity; what it keeps saves time and changes nothing."""
 
@@ -155,7 +158,7 @@ class _Fit:
             LinAlgError: it has none.
         """
         gram = alike.matrix + (noise + JITTER) * self._eye
-        return inverse_of_root(np.linalg.cholesky(gram))
+        return inverse_of_root(np.asarray(np.linalg.cholesky(gram), dtype=np.float64))
 
 
 def _columns(shape: Shape) -> list[Floats]:
