@@ -111,7 +111,7 @@ class Pairs:
 
     def summed(self, told: Floats) -> Floats:
         """Over the pairs of each axis ``[axes]``."""
-        return np.bincount(self.axis, told, len(self.sizes))
+        return np.asarray(np.bincount(self.axis, told, len(self.sizes)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
