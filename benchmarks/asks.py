@@ -8,10 +8,11 @@ The problem is family B of `families` on more axes: accuracy (with a limit), thr
     candidates drawn at random ──► records ──► a study that goes on ──ask, tell── … ──► seconds of each ask
                                                    └─► the same with a peer of Optuna
 
-A study goes on with some results less than a milestone at which scales are learned again, and passes it: that ask is
-told apart as *refit*. The first ask of a study that goes on is another one, *restarted*: everything is worked out at
-once. Memory is the process' largest. A study is a process of its own and begins with as many threads as there are
-cores, as the program does; peers are told of the same records, and asked fewer times.
+A study goes on with some results less than a milestone at which scales are learned again, and passes it: of those asks
+the worst is told apart as *refit*. The first ask of a study that goes on is another one, *restarted*: everything is
+worked out at once. Processor time is told as well, for whoever shares the machine. Memory is the process' largest. A
+study is a process of its own and begins with as many threads as there are cores, as the program does; peers are told of
+the same records, and asked fewer times.
 
 It exits with 1 when a bar is missed; refits are judged, restarts are not.
 """
@@ -24,7 +25,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,6 @@ from explorer.space import Axis
 
 RATIOS = tuple(round(0.05 * step, 2) for step in range(16))
 EARLY = 5  # results before a milestone, at which a study goes on
-PEERS = {"tpe": 10, "gp": 2}  # and how often each is asked
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,14 @@ class Size:
         ratios: pruning ratios.
         results: that are known, at least.
         most_s: bar of an ask.
+        peers: and how often each is asked.
     """
 
     name: str
     ratios: tuple[float, ...]
     results: int
     most_s: float
+    peers: Mapping[str, int]
 
     @property
     def known(self) -> int:
@@ -66,8 +68,8 @@ class Size:
 
 
 SIZES = {
-    "10,368": Size("asks 10,368", RATIOS[::2], 300, 0.3),
-    "20,736": Size("asks 20,736", RATIOS, 1000, 1.0),
+    "10,368": Size("asks 10,368", RATIOS[::2], 300, 0.3, {"tpe": 10, "gp": 1}),
+    "20,736": Size("asks 20,736", RATIOS, 1000, 1.0, {"tpe": 10}),
 }
 MOST_MB = 1000
 
@@ -80,12 +82,14 @@ class Asks:
         restarted: seconds of the first one.
         refit: seconds of the one that learned scales again; 0 for peers.
         seconds: of all others.
+        busy: processor seconds of the median one, and of the one that took most, refits included.
         peak_mb: the process' largest memory.
     """
 
     restarted: float
     refit: float
     seconds: Sequence[float]
+    busy: tuple[float, float]
     peak_mb: float
 
     @property
@@ -107,11 +111,12 @@ def study(size: Size, sampler: str, asks: int) -> Asks:
     records = list(known(found, size.known))
     told = {"constraints": found.constraints, "impossible": found.known_impossible}
     search = Search(found.space, found.objectives, sampler=sampler, seed=0, records=records, **told)  # type: ignore[arg-type]
-    seconds, refits, results, new = [], [], size.known, False
+    seconds, refits, busy, results, new = [], [], [], size.known, False
     for number in range(len(records), len(records) + asks + 1):
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         candidate = search.ask()
         took_s = time.perf_counter() - begun
+        busy.append(time.process_time() - worked)
         assert candidate is not None, "a space of that size is not exhausted"
         (refits if seconds and new and learns(results) else seconds).append(took_s)
         row = found.rows[candidate.key]
@@ -120,7 +125,8 @@ def study(size: Size, sampler: str, asks: int) -> Asks:
         new = measured(record)
         results += new
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return Asks(seconds[0], max(refits, default=0.0), seconds[1:], peak_mb)
+    worked = statistics.median(busy[1:]), max(busy[1:])
+    return Asks(seconds[0], max(refits, default=0.0), seconds[1:], worked, peak_mb)
 
 
 def known(found: Problem, results: int) -> Iterator[Record]:
@@ -134,8 +140,8 @@ def known(found: Problem, results: int) -> Iterator[Record]:
 
 
 def learns(results: int) -> bool:
-    """Whether scales are learned again as soon as so many results are known."""
-    return milestone(results) != milestone(results - 1)
+    """Whether an objective's scales are learned again as soon as so many results are known."""
+    return any(milestone(results, j) != milestone(results - 1, j) for j in range(3))
 
 
 def measured(record: Record) -> bool:
@@ -156,8 +162,9 @@ def judged(name: str, size: Size, asks: int) -> bool:
     print(
         f"  median {ours.median:.3f} s, 95 % {np.quantile(ours.seconds, 0.95):.3f} s, worst {max(ours.seconds):.3f} s"
     )
-    print(f"  refit {ours.refit:.3f} s, restarted {ours.restarted:.3f} s, {ours.peak_mb:.0f} MB", flush=True)
-    for peer, times in PEERS.items():
+    print(f"  refit {ours.refit:.3f} s, restarted {ours.restarted:.3f} s, {ours.peak_mb:.0f} MB")
+    print(f"  processor time: median {ours.busy[0]:.3f} s, worst {ours.busy[1]:.3f} s, refit included", flush=True)
+    for peer, times in size.peers.items():
         theirs = apart(size, peer, times)
         print(f"  ours / {peer}: {ours.median / theirs.median:.2g} ({theirs.median:.3f} s, {theirs.peak_mb:.0f} MB)")
     bars = {f"{name}: worst ask, refits included, s": (worst, size.most_s), f"{name}: MB": (ours.peak_mb, MOST_MB)}

@@ -23,10 +23,9 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
-from contest import OURS
+from contest import OURS, run_all
 from families import family
 from families.problem import MEASURE_S, SHORT_S, Problem
-from pools import run_all
 
 from explorer.pareto import hypervolume
 from explorer.replay.course import Progress
@@ -50,8 +49,9 @@ class Job:
     seed: int
     until: float
 
-    def __str__(self) -> str:
-        return f"{self.family} {self.kind} {self.seed}"
+    @property
+    def of(self) -> tuple[str, str]:
+        return self.family, self.kind
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,18 @@ class Climb:
     """A search, step by step.
 
     Attributes:
-        shares: of the full hypervolume, after each candidate.
+        rows: of the candidates, in the order in which they were tried.
+        shares: of the full hypervolume, after each.
         seconds: that all until then have taken.
         made: the share that the networks made until then would allow.
         stopped: how many candidates were stopped early, by the host and after a short bench.
     """
 
+    rows: Sequence[int]
     shares: Sequence[float]
     seconds: Sequence[float]
     made: Sequence[float]
     stopped: tuple[int, int]
-
-    def __str__(self) -> str:
-        return f"{len(self.shares)} candidates, {self.seconds[-1] / 3600:.2f} h, {self.shares[-1]:.4f}"
 
     def hours(self, share: float) -> float:
         """Until it came to a share; infinite where it did not."""
@@ -93,15 +92,17 @@ def run(job: Job) -> Climb:
     )
     trying = Trying(problem, search, job.seed, stops=job.kind == "ladder")
     progress = Progress(problem)
+    rows: list[int] = []
     shares: list[float] = []
     seconds: list[float] = []
     while progress.share < job.until and (candidate := search.ask()) is not None:
         row, found = problem.rows[candidate.key], trying.record(candidate)
         search.tell(candidate, found)
         search.rule_out(found.because)
+        rows.append(row)
         shares.append(progress.add(row) if trying.in_full else progress.share)
         seconds.append(trying.spent_s)
-    return Climb(shares, seconds, trying.made, (trying.by_host, trying.by_short))
+    return Climb(rows, shares, seconds, trying.made, (trying.by_host, trying.by_short))
 
 
 class Trying:
@@ -207,9 +208,7 @@ def main() -> int:
         for seed in range(args.seeds)
         for kind in args.kinds
     ]
-    found: dict[str, dict[str, list[Climb]]] = {}
-    for job, climb in run_all(run, jobs, args.workers):
-        found.setdefault(job.family, {}).setdefault(job.kind, []).append(climb)
+    found = run_all(run, jobs, args.workers)
     told = [one for name, climbs in found.items() for one in judged(name, climbs)]
     print("\n".join(words for words, _ in told))
     return 0 if all(kept for _, kept in told) else 1

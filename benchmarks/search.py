@@ -21,21 +21,17 @@ from __future__ import annotations
 
 import argparse
 import functools
-import multiprocessing
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 
-from contest import PEERS, SAMPLERS, Course, Goal, contest
+from contest import PEERS, SAMPLERS, Course, Goal, contest, run_all
 from families import FAMILIES, family
 from families.problem import Problem
 from families.recorded import recorded
 
-from explorer.replay.contest import THREADS
 from explorer.replay.course import UNTIL
 from explorer.replay.summary import cost, median, share_at
 
@@ -61,6 +57,10 @@ class Job:
     seed: int
     budget: int
 
+    @property
+    def of(self) -> tuple[str, str]:
+        return self.problem, self.sampler
+
 
 def run(job: Job) -> Course:
     found = problem(job.problem, job.seed)
@@ -72,22 +72,6 @@ def run(job: Job) -> Course:
 @functools.lru_cache(maxsize=8)
 def problem(name: str, seed: int) -> Problem:
     return family(name, seed) if name in FAMILIES else recorded(name)
-
-
-def run_all(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, list[Course]]]:
-    """Problem → sampler → courses in the order of seeds."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the workers, which share the cores
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        asked = {pool.submit(run, job): job for job in jobs}
-        for done, future in enumerate(as_completed(asked), start=1):
-            job, course = asked[future], future.result()
-            words = f"{job.problem} {job.sampler} {job.seed}: {len(course.rows)} evaluations, {course.shares[-1]:.4f}"
-            print(f"[{done}/{len(jobs)}] {words}", file=sys.stderr, flush=True)
-    found: dict[str, dict[str, list[Course]]] = {}
-    for future, job in asked.items():
-        found.setdefault(job.problem, {}).setdefault(job.sampler, []).append(future.result())
-    return found
 
 
 GOALS = {
@@ -183,7 +167,7 @@ def main() -> int:
         for sampler in args.samplers
         for seed in range(seeds[sampler])
     ]
-    found = run_all(jobs, args.workers)
+    found = run_all(run, jobs, args.workers)
     for name, courses in found.items():
         print("\n".join([*table(name, courses), "", *ratios(courses)]))
     print()

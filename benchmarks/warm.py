@@ -17,20 +17,16 @@ medians over the seeds.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
-from contest import OURS
+from contest import OURS, run_all
 from families import family
 from families.problem import Problem
 
-from explorer.replay.contest import THREADS
 from explorer.replay.course import Course, Goal, search_through
 from explorer.replay.summary import cost, median
 from explorer.result import Record
@@ -51,6 +47,10 @@ class Job:
     seed: int
     records: int
     sampler: str
+
+    @property
+    def of(self) -> tuple[str, str]:
+        return self.family, self.kind
 
 
 def run(job: Job) -> Course:
@@ -83,21 +83,6 @@ def shuffled(records: Sequence[Record], rng: np.random.Generator) -> list[Record
 Courses = Mapping[str, Sequence[Course]]  # by kind
 
 
-def run_all(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, list[Course]]]:
-    """Family → kind → courses in the order of seeds."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the workers, which share the cores
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        asked = {pool.submit(run, job): job for job in jobs}
-        for done, future in enumerate(as_completed(asked), start=1):
-            job, course = asked[future], future.result()
-            words = f"{job.family} {job.kind} {job.seed}: {len(course.rows)} evaluations, {course.shares[-1]:.4f}"
-            print(f"[{done}/{len(jobs)}] {words}", file=sys.stderr, flush=True)
-    found: dict[str, dict[str, list[Course]]] = {}
-    for future, job in asked.items():
-        found.setdefault(job.family, {}).setdefault(job.kind, []).append(future.result())
-    return found
-
-
 def judged(name: str, courses: Courses) -> bool:
     """Print a family's results; whether its bars are kept."""
     cold = median(courses["cold"], GOAL.cost)
@@ -118,7 +103,7 @@ def main() -> int:
         for seed in range(args.seeds)
         for kind in KINDS
     ]
-    found = run_all(jobs, args.workers)
+    found = run_all(run, jobs, args.workers)
     kept = [judged(name, courses) for name, courses in found.items()]
     return 0 if all(kept) else 1
 

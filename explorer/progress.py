@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from explorer.config import Experiment
@@ -30,20 +30,14 @@ JOBS = ("build", "measure", "infer")
 _UNITS = {"_ips": "/s", "_mj": " mJ", "_ms": " ms", "_mb": " MB", "_w": " W"}
 
 
-class Progress:
-    """The watcher of `explorer.study` that writes to stderr."""
+class _Shown:
+    """A bar on stderr, where that is a terminal, for as long as something goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: ProgressColumn) -> None:
         self._console = Console(stderr=True, highlight=False)
-        columns = (
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total}"),
-            TextColumn("{task.description}"),
-        )
+        told = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.description}"))
+        columns = (BarColumn(bar_width=24), *told, *more)
         self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-        self._task = TaskID(0)
-        self._objectives: tuple[str, ...] = ()
-        self._boards: dict[str, str] = {}  # of a fleet: spec → short name
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -53,6 +47,24 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
+
+
+class Progress(_Shown):
+    """The watcher of `explorer.study` that writes to stderr."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._task = TaskID(0)
+        self._objectives: tuple[str, ...] = ()
+        self._boards: dict[str, str] = {}  # of a fleet: spec → short name
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
         if kind is KeyboardInterrupt:
             self._say("interrupted; what was finished is saved, and the same command continues")
 
@@ -105,35 +117,20 @@ class Progress:
     def _wrapped(self, text: str, *, indent: int = 0) -> None:
         self._say(_folded(text, indent=indent))
 
-    def _say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, markup=False)
 
-
-class Counting:
+class Counting(_Shown):
     """Searches that are replayed, as they end: a line each on stderr, or a bar where stderr is a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        told = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.description}"))
-        columns = (BarColumn(bar_width=24), *told, TimeRemainingColumn())
-        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        super().__init__(TimeRemainingColumn())
         self._task = self._bar.add_task("starting", total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def heard(self, course: Course, done: int, of: int) -> None:
         """A search has ended."""
         told = f"{course.sampler}, seed {course.seed}: {course.shares[-1]:.1%} after {len(course.rows)} trials"
         self._bar.update(self._task, completed=done, total=of, description=told)
         if self._bar.disable:
-            self._console.print(f"{done:>{len(str(of))}}/{of}  {told}", soft_wrap=True, markup=False)
+            self._say(f"{done:>{len(str(of))}}/{of}  {told}")
 
 
 def brief(name: str, metric: Metric) -> str:

@@ -17,6 +17,7 @@ QUANTISATION_AXES = ("calibration_method", "weight_type", "weight_scale", "weigh
 COMPRESSION_AXES = (*TRAINING_AXES, *QUANTISATION_AXES)
 IDLE_UNPRUNED = ("round_to", "finetune_epochs")  # change nothing while nothing is pruned
 NETWORK_AXES = (*COMPRESSION_AXES, "precision", "runtime", "placement")
+ENGINE_AXES = (*NETWORK_AXES, "batch", "power_mode")  # what an engine is built for
 DEPLOYMENT_AXES = ("precision", "runtime", "batch", "threads", "placement", "power_mode", "streams")
 
 

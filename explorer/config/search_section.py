@@ -6,8 +6,8 @@ from explorer.config.document import Document
 from explorer.config.experiment import SearchPlan
 from explorer.config.sections import SearchSection, StudyName, seconds_of
 from explorer.config.shape import section_of, shaped_as
-from explorer.registry import nearest
-from explorer.search import SAMPLERS
+from explorer.errors import BadInput
+from explorer.search import check_sampler
 
 TRIALS = 100  # when the file sets no limit
 LEARNING = ("auto", "front")  # samplers that learn from other studies
@@ -24,12 +24,10 @@ def read_study(document: Document) -> str:
 def read_search(document: Document) -> SearchPlan:
     """The plan of the search; where it cannot be read, a stand-in."""
     section = section_of(document, "search", SearchSection)
-    if section.sampler not in SAMPLERS and ":" not in section.sampler:
-        names = list(SAMPLERS)
-        hint = nearest(section.sampler, names)
-        document.complain(
-            "unknown sampler", ("search", "sampler"), seen=repr(section.sampler), allowed=", ".join(names), hint=hint
-        )
+    try:
+        check_sampler(section.sampler)
+    except BadInput as error:
+        document.adopt(error, ("search", "sampler"))
     if section.hours is not None and section.timeout is not None:
         document.complain("hours and timeout say the same thing", ("search", "timeout"), hint="keep one of the two")
     seconds = section.hours * 3600 if section.hours is not None else None

@@ -113,14 +113,6 @@ class Device:
         """The name under which the device knows `inputs`."""
         return self._inputs(inputs).sha256
 
-    def check(self, deployment: Mapping[str, Any]) -> None:
-        """Refuse what cannot work on this device, before any work.
-
-        Raises:
-            Infeasible: with the reason.
-        """
-        check(deployment, self.capabilities, name=self.name)
-
     def build(
         self, source: Path, deployment: Mapping[str, Any], *, sha256: str | None = None, timeout_s: float = JOB_S
     ) -> Built:

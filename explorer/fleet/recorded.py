@@ -32,9 +32,6 @@ class RecordedBoard:
     def fingerprint(self) -> str:
         return self.recording.sha256
 
-    def check(self, deployment: Mapping[str, Any]) -> None:
-        """Whatever the space holds has a row."""
-
     def close(self) -> None:
         """There is nothing to let go of."""
 

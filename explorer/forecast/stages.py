@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.pipeline import Stage
-from explorer.space import NETWORK_AXES, Candidate
+from explorer.space import ENGINE_AXES, Candidate
 
 BUILD, MEASURE = "build", "measure"
 ORDER = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")  # of a network; others come last
-ENGINE_AXES = (*NETWORK_AXES, "batch", "power_mode")  # what an engine is built for
 
 Network = Callable[[Candidate], Stage | str]
 Piece = tuple[str, str]  # a stage's name, and what tells it from others of the name

@@ -12,13 +12,13 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 
 from explorer.errors import BadInput, Problem
-from explorer.registry import nearest
 from explorer.replay.course import Course, search_through
 from explorer.replay.problem import Replayed
 from explorer.replay.summary import Courses
-from explorer.search import SAMPLERS
+from explorer.search import check_sampler
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -59,12 +59,12 @@ def contest(
 
 
 def _check(samplers: Sequence[str]) -> None:
-    names = list(SAMPLERS)
-    problems = [
-        Problem("unknown sampler", None, None, "--samplers", repr(name), ", ".join(names), nearest(name, names))
-        for name in samplers
-        if name not in SAMPLERS and ":" not in name
-    ]
+    problems: list[Problem] = []
+    for name in samplers:
+        try:
+            check_sampler(name)
+        except BadInput as error:
+            problems += [replace(problem, path="--samplers") for problem in error.problems]
     twice = [name for name in dict.fromkeys(samplers) if samplers.count(name) > 1]
     problems += [Problem("a sampler is here twice", path="--samplers", seen=repr(name)) for name in twice]
     if problems:

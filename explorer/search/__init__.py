@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from explorer.registry import Registry
+from explorer.errors import BadInput, Problem
+from explorer.registry import Registry, nearest
 
 SAMPLERS = Registry(
     "samplers",
@@ -18,3 +19,15 @@ SAMPLERS = Registry(
         "random": ("explorer.search.samplers:random", "uniform among the candidates not yet tried"),
     },
 )
+
+
+def check_sampler(name: str) -> None:
+    """Raise unless it is the name of a sampler, or may be ``module:callable``.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    if name not in SAMPLERS and ":" not in name:
+        known = list(SAMPLERS)
+        hint = nearest(name, known)
+        raise BadInput(Problem("unknown sampler", seen=repr(name), allowed=", ".join(known), hint=hint))

@@ -28,30 +28,28 @@ class Among:
     def __init__(self, kernel: Kernel, rows: Ints) -> None:
         self.kernel = kernel
         self.levels = kernel.shape.levels[rows]
-        sizes = [axis.levels for axis in kernel.shape.axes]
-        begins = np.cumsum([0, *sizes])
-        self.places = [slice(int(begin), int(begin) + size) for begin, size in zip(begins, sizes, strict=False)]
-        self.one_hot = np.zeros((len(rows), int(begins[-1])))
-        np.put_along_axis(self.one_hot, self.levels + begins[:-1], 1.0, axis=1)
+        sizes = kernel.pairs.sizes
+        begins = np.cumsum([0, *sizes])[:-1]
+        self._one_hot = np.zeros((len(rows), sum(sizes)))
+        np.put_along_axis(self._one_hot, self.levels + begins, 1.0, axis=1)
+        first, second = (np.concatenate([np.empty(0, np.intp), *some]) for some in _levels(sizes, begins))
+        self._pairs = first, second
         self.fixed = np.array(list(_fixed(kernel, rows))).reshape(-1, len(rows), len(rows))
 
     def at(self, logs: Floats) -> Likeness:
         """For these logarithms of scales."""
         scales = self.kernel.scales(logs)
-        distances = self.kernel.distances(scales.power)
-        return Likeness(self, scales, [d / ell for d, ell in zip(distances, scales.length, strict=True)])
+        return Likeness(self, scales, self.kernel.pairs.apart(scales))
 
-    def spread(self, tables: Sequence[Floats]) -> Floats:
-        """Σ over axes of what their tables say ``[n, n]``."""
-        both = np.zeros((self.one_hot.shape[1],) * 2)
-        for place, table in zip(self.places, tables, strict=True):
-            both[place, place] = table
-        return np.asarray(self.one_hot @ both @ self.one_hot.T)
+    def spread(self, told: Floats) -> Floats:
+        """Σ over axes of what is told of the levels of two candidates ``[n, n]``."""
+        tables = np.zeros((self._one_hot.shape[1],) * 2)
+        tables[self._pairs] = told
+        return np.asarray(self._one_hot @ tables @ self._one_hot.T)
 
-    def gathered(self, matrix: Floats) -> list[Floats]:
-        """The sums of a matrix ``[n, n]`` over each pair of levels, axis by axis."""
-        sums = self.one_hot.T @ matrix @ self.one_hot
-        return [sums[place, place] for place in self.places]
+    def gathered(self, matrix: Floats) -> Floats:
+        """The sums of a matrix ``[n, n]`` over each pair of levels ``[pairs]``."""
+        return np.asarray((self._one_hot.T @ matrix @ self._one_hot)[self._pairs])
 
 
 @dataclass(frozen=True)
@@ -61,59 +59,67 @@ class Likeness:
     Attributes:
         among: whom.
         scales: weights and lengths.
-        apart: distances of each axis' levels in units of its length.
+        apart: distances of levels in units of their axis' length ``[pairs]``.
     """
 
     among: Among
     scales: Scales
-    apart: Sequence[Floats]
+    apart: Floats
 
     @cached_property
     def matrix(self) -> Floats:
         """``[n, n]``."""
-        return self.among.spread(self._own) + self._product + np.tensordot(self._weights, self.among.fixed, 1)
+        found = self.among.spread(self._own) + self._product
+        return found + np.tensordot(self._weights, self.among.fixed, 1) if len(self._weights) else found
 
     def gradient(self, pull: Floats) -> Floats:
         """Σ of a symmetric pull ``[n, n]`` times the matrix' change with each logarithm ``[scales]``."""
-        pulled = pull * self._product
-        own = [k * at for k, at in zip(self._own, self.among.gathered(pull), strict=True)]
-        both = [alone + at for alone, at in zip(own, self.among.gathered(pulled), strict=True)]
-        of_axes = [*map(np.sum, own), *(np.sum(change * both[j]) for j, change in self._changes)]
-        of_fixed = self._weights * np.tensordot(self.among.fixed, pull, 2)
-        return np.array([*of_axes, pulled.sum(), *of_fixed])
+        summed, pulled = self.among.kernel.pairs.summed, pull * self._product
+        own = self._own * self.among.gathered(pull)
+        both = own + self.among.gathered(pulled)
+        longer, steeper = (summed(change * both) for change in self._changes)
+        of_fixed = self._weights * np.tensordot(self.among.fixed, pull, 2) if len(self._weights) else self._weights
+        return np.concatenate([summed(own), longer, steeper[self.among.kernel.warped], [pulled.sum()], of_fixed])
 
     @property
     def changes(self) -> Floats:
         """Of the matrix with each logarithm ``[scales, n, n]``: a weight's is its own term."""
-        own = [self._looked_up(j, table) for j, table in enumerate(self._own)]
-        of_axes = [self._looked_up(j, change) * (own[j] + self._product) for j, change in self._changes]
-        return np.array([*own, *of_axes, self._product, *(self._weights[:, None, None] * self.among.fixed)])
+        own, longer, steeper = (self._looked_up(told) for told in (self._own, *self._changes))
+        around = [one + self._product for one in own]
+        of_lengths = [change * factor for change, factor in zip(longer, around, strict=True)]
+        of_powers = [steeper[j] * around[j] for j in self.among.kernel.warped]
+        of_fixed = self._weights[:, None, None] * self.among.fixed
+        return np.array([*own, *of_lengths, *of_powers, self._product, *of_fixed])
 
     @cached_property
-    def _own(self) -> list[Floats]:
-        """What each axis adds by itself, by its levels."""
-        return [w * matern(apart) for w, apart in zip(self.scales.main, self.apart, strict=True)]
+    def _own(self) -> Floats:
+        """What each axis adds by itself ``[pairs]``."""
+        return self.scales.main[self.among.kernel.pairs.axis] * matern(self.apart)
 
     @cached_property
     def _product(self) -> Floats:
-        return self.scales.together * np.exp(self.among.spread([log_matern(apart) for apart in self.apart]))
+        return self.scales.together * np.exp(self.among.spread(log_matern(self.apart)))
 
-    @property
+    @cached_property
     def _weights(self) -> Floats:
         return np.concatenate([self.scales.shared, self.scales.foretold])
 
     @cached_property
-    def _changes(self) -> list[tuple[int, Floats]]:
-        """Of an axis' factor, as a share of it, with the logarithms of all lengths and then of all powers."""
-        kernel = self.among.kernel
-        lengths = [(j, -apart * decline(apart)) for j, apart in enumerate(self.apart)]
-        widening = kernel.widening(self.scales.power)
-        powers = [(j, widening[j] / self.scales.length[j] * decline(self.apart[j])) for j in kernel.warped]
-        return lengths + powers
+    def _changes(self) -> tuple[Floats, Floats]:
+        """Of an axis' factor, as a share of it ``[pairs]``: with the logarithm of its length, and of its power."""
+        falling = decline(self.apart)
+        return -self.apart * falling, self.among.kernel.pairs.widening(self.scales) * falling
 
-    def _looked_up(self, axis: int, table: Floats) -> Floats:
-        levels = self.among.levels[:, axis]
-        return table[levels[:, None], levels]
+    def _looked_up(self, told: Floats) -> list[Floats]:
+        """What is told of the pairs, of the candidates' levels: for each axis ``[n, n]``."""
+        tables = self.among.kernel.pairs.tables(told)
+        return [table[levels[:, None], levels] for table, levels in zip(tables, self.among.levels.T, strict=True)]
+
+
+def _levels(sizes: Sequence[int], begins: Ints) -> tuple[list[Ints], list[Ints]]:
+    """Of each axis the first and the second of all pairs of levels, counted over all axes."""
+    all_ = [np.arange(begin, begin + many) for begin, many in zip(begins, sizes, strict=True)]
+    return [np.repeat(some, len(some)) for some in all_], [np.tile(some, len(some)) for some in all_]
 
 
 def _fixed(kernel: Kernel, rows: Ints) -> Iterator[Floats]:

@@ -74,6 +74,46 @@ class Scales:
     foretold: Floats
 
 
+class Pairs:
+    """All pairs of levels of an axis, axis after axis ``[pairs]``: what is said of them is worked out at once.
+
+    Attributes:
+        axis: whose levels each pair is of.
+        sizes: how many levels each axis has.
+    """
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.sizes = [axis.levels for axis in axes]
+        self.axis = np.repeat(np.arange(len(axes)), np.square(self.sizes).astype(np.intp))
+        places = [np.log(np.maximum(np.linspace(0, 1, many), _TINY)) for many in self.sizes]
+        self._first = np.concatenate([np.empty(0), *(np.repeat(at, len(at)) for at in places)])
+        self._second = np.concatenate([np.empty(0), *(np.tile(at, len(at)) for at in places)])
+        self._ordinal = np.array([axis.ordinal for axis in axes], dtype=np.bool_)[self.axis]
+        self._unlike = np.where(self._first == self._second, 0.0, 1.0)
+
+    def apart(self, scales: Scales) -> Floats:
+        """Distances, from end to end of an axis 1, in units of the axis' length."""
+        power = scales.power[self.axis]
+        distances = np.abs(np.exp(power * self._first) - np.exp(power * self._second))
+        return np.asarray(np.where(self._ordinal, distances, self._unlike) / scales.length[self.axis])
+
+    def widening(self, scales: Scales) -> Floats:
+        """How these change with the logarithm of the axis' power, where its levels have an order."""
+        first, second = scales.power[self.axis] * self._first, scales.power[self.axis] * self._second
+        wider = np.sign(first - second) * (first * np.exp(first) - second * np.exp(second))
+        return np.asarray(wider / scales.length[self.axis])
+
+    def tables(self, told: Floats) -> list[Floats]:
+        """What is told of the pairs, as a table ``[levels, levels]`` for each axis."""
+        cuts = np.cumsum(np.square(self.sizes))[:-1].astype(np.intp)
+        parts = np.split(told, cuts) if self.sizes else []
+        return [part.reshape(many, many) for part, many in zip(parts, self.sizes, strict=True)]
+
+    def summed(self, told: Floats) -> Floats:
+        """Over the pairs of each axis ``[axes]``."""
+        return np.asarray(np.bincount(self.axis, told, len(self.sizes)), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class _Half:
     """What half of the axes say of some candidates.
@@ -127,6 +167,7 @@ class Kernel:
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
+        self.pairs = Pairs(shape.axes)
         self.warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
         self._stages = 0 if shape.groups is None else shape.groups.shape[1]
         self._sources = 0 if shape.foretold is None else shape.foretold.shape[1]
@@ -167,7 +208,7 @@ class Kernel:
         its axes.
         """
         s = self.scales(logs)
-        tables = [matern(d / ell) for d, ell in zip(self.distances(s.power), s.length, strict=True)]
+        tables = self.pairs.tables(matern(self.pairs.apart(s)))
         cut = len(self._halves[0][0].T)
         halves = [
             _Half(which, *self._part(half, tables[axes], s.main[axes], others))
@@ -193,32 +234,6 @@ class Kernel:
             added += weight * one
             product *= one
         return added, product
-
-    def distances(self, power: Floats) -> list[Floats]:
-        """Of each axis between its levels ``[levels, levels]``; from end to end 1."""
-        return [_distance(axis, float(p)) for axis, p in zip(self.shape.axes, power, strict=True)]
-
-    def widening(self, power: Floats) -> list[Floats]:
-        """Of each axis' distances, by the logarithm of its power ``[levels, levels]``."""
-        return [_widening(axis, float(p)) for axis, p in zip(self.shape.axes, power, strict=True)]
-
-
-def _places(axis: Axis) -> Floats:
-    return np.maximum(np.arange(axis.levels) / max(1, axis.levels - 1), _TINY)
-
-
-def _distance(axis: Axis, power: float) -> Floats:
-    if not axis.ordinal:
-        return 1.0 - np.eye(axis.levels)
-    places = _places(axis) ** power
-    return np.asarray(np.abs(places[:, None] - places))
-
-
-def _widening(axis: Axis, power: float) -> Floats:
-    """Of the distances, by the logarithm of the power."""
-    at = _places(axis)
-    places, moves = at**power, power * np.log(at) * at**power
-    return np.asarray(np.sign(places[:, None] - places) * (moves[:, None] - moves))
 
 
 def matern(distance: Floats) -> Floats:

@@ -13,6 +13,7 @@ variance of 1, which matters less than the scales' own doubt, for half the time 
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from explorer.search.kernel import Kernel, Towards
 Floats = NDArray[np.float64]
 Reals = NDArray[np.floating]
 Ints = NDArray[np.intp]
+R = TypeVar("R", bound=Reals)
 
 JITTER = 1e-6  # of a variance of 1
 _LARGE = 2_000_000  # numbers in V from which on they are in single precision
@@ -110,8 +112,7 @@ class _Root:
     def __init__(self, root: Reals) -> None:
         self._root = root
         self._blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(root), _BLOCK)]
-        invert = get_lapack_funcs("trtri", (root,))
-        self._inverse = [invert(root[block, block], lower=True)[0] for block in self._blocks]
+        self._inverse = [inverse_of_root(root[block, block]) for block in self._blocks]
 
     def divide(self, table: Reals) -> None:
         """``[m, n]`` · L⁻ᵀ, in its place."""
@@ -119,6 +120,12 @@ class _Root:
             before = slice(0, block.start)
             table[:, block] -= table[:, before] @ self._root[block, before].T
             table[:, block] = table[:, block] @ inverse.T
+
+
+def inverse_of_root(root: R) -> R:
+    """Of a lower triangle with nothing above, in its own precision."""
+    found: R = get_lapack_funcs("trtri", (root,))(root, lower=True)[0]
+    return found
 
 
 def _squares(rows: Reals) -> Reals:

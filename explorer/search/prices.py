@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.result import Record
-from explorer.space import NETWORK_AXES, TRAINING_AXES, Candidate
+from explorer.space import ENGINE_AXES, NETWORK_AXES, TRAINING_AXES, Candidate
 
 SHARED = (
     (TRAINING_AXES, ("train", "prune", "finetune")),
     (NETWORK_AXES, ("export", "quantise", "ranges", "cast")),
-    ((*NETWORK_AXES, "batch", "power_mode"), ("build",)),
+    (ENGINE_AXES, ("build",)),
 )
 AS_LONG_AGAIN = 2.0
 EVERY_S = 1.0  # of what is a candidate's own, where nothing was timed

@@ -22,7 +22,7 @@ from explorer.search.feasibility import chances
 from explorer.search.improvement import expected_improvement, undominated
 from explorer.search.kernel import Shape
 from explorer.search.prospect import Prospect
-from explorer.search.surrogate import Belief, Learned, Surrogate
+from explorer.search.surrogate import NOTHING, Belief, Learned, Surrogate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -76,7 +76,7 @@ class Proposer:
             self._limits[objective] = limit
         self._places = levels / np.maximum(1, levels.max(axis=0))
         self._surrogates = [Surrogate(shape) for shape in shapes]
-        self._scales: tuple[int, list[Learned]] = (-1, [])
+        self._scales = [(-1, NOTHING)] * len(shapes)
         self._corner = np.zeros(objectives)
 
     def first(self, taken: Ints, free: Bools, rng: np.random.Generator) -> int:
@@ -191,11 +191,12 @@ class Proposer:
 
     def _learned(self, seen: Seen) -> list[Learned]:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
-        many = milestone(len(seen.rows))
-        if self._scales[0] != many:
-            early = [_measured(seen.rows[:many], values) for values in self._gentle(seen.values[:many]).T]
-            self._scales = many, [one.learn(*given) for one, given in zip(self._surrogates, early, strict=True)]
-        return self._scales[1]
+        for j, (one, (already, _)) in enumerate(zip(self._surrogates, self._scales, strict=True)):
+            many = milestone(len(seen.rows), j)
+            if already != many:
+                early = self._gentle(seen.values[:many])[:, j]
+                self._scales[j] = many, one.learn(*_measured(seen.rows[:many], early))
+        return [learned for _, learned in self._scales]
 
 
 @dataclass(frozen=True)
@@ -229,8 +230,9 @@ def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:
     return rows[there], values[there]
 
 
-def milestone(many: int) -> int:
-    """The largest count up to `many` at which scales are learned."""
-    if many <= 1 / (GROWTH - 1):
+def milestone(many: int, quantity: int = 0) -> int:
+    """The largest count up to `many` at which a quantity's scales are learned: by turns, for it takes time."""
+    count = many - quantity
+    if count <= 1 / (GROWTH - 1):
         return many
-    return int(GROWTH ** math.floor(math.log(many) / math.log(GROWTH) + 1e-9))
+    return quantity + int(GROWTH ** math.floor(math.log(count) / math.log(GROWTH) + 1e-9))

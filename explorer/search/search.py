@@ -111,7 +111,7 @@ class Search:
         self._worked = [Candidate(record.params, space.fixed) for record in records if record.state == "complete"]
         for record in records:
             self._grid.take(record.params)
-        self._prices = Prices(self._grid.candidates)
+        self._prices = Prices(self._grid.candidates if by_time else ())
         if isinstance(self._inner, FrontSampler):
             self._inner.know(self._foretelling(self._known(by_time), earlier, prior))
         self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
@@ -204,8 +204,8 @@ class Search:
         """The next candidate, never one asked or told before; None when the space is exhausted.
 
         Several may be asked for before the first is told, one a board and those whose networks are in the making.
-        Of those under way TPE believes the worst (its constant liar) and GP what its model expects: both look elsewhere
-        meanwhile. NSGA-II and random look at finished ones alone.
+        Of those under way TPE believes the worst (its constant liar), `front` and GP what their models expect: all look
+        elsewhere meanwhile. NSGA-II and random look at finished ones alone.
 
         Args:
             wanted: have the sampler take this one, which an earlier run has begun, for its own proposal.

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from explorer.search.among import Among, Likeness
 from explorer.search.kernel import Kernel, Shape
-from explorer.search.posterior import JITTER, Posterior
+from explorer.search.posterior import JITTER, Posterior, inverse_of_root
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -57,6 +56,9 @@ class Learned:
         steps = np.random.default_rng(0).standard_normal((many // 2, len(self.best))) @ self.doubt.T
         drawn = np.concatenate([self.best + steps, self.best - steps])
         return np.asarray(np.clip(drawn, _LEAST, _MOST))
+
+
+NOTHING = Learned(np.empty(0), np.empty((0, 0)), np.empty(0, np.intp))
 
 
 class Surrogate:
@@ -129,30 +131,34 @@ class _Fit:
         """A square root of the inverse of the expected information about the scales, the priors' included."""
         alike, noise = self._among.at(best[:-1]), math.exp(best[-1])
         changes = np.concatenate([alike.changes, noise * self._eye[None]])
-        root = np.linalg.cholesky(self._gram(alike, noise))
-        half = solve_triangular(root, changes.transpose(1, 2, 0).reshape(len(root), -1), lower=True)
-        both = half.reshape(len(root), len(root), -1).transpose(1, 0, 2).reshape(len(root), -1)
-        flat = solve_triangular(root, both, lower=True).reshape(-1, len(best))
-        information = 0.5 * flat.T @ flat + np.diag(self._priors[:, 1] ** -2.0)
+        across = self._across(alike, noise)
+        flat = (across @ changes @ across.T).reshape(len(best), -1)
+        information = 0.5 * flat @ flat.T + np.diag(self._priors[:, 1] ** -2.0)
         return np.asarray(np.linalg.cholesky(np.linalg.inv(information)))
 
     def _regret(self, scales: Floats) -> tuple[float, Floats]:
         """Minus the log posterior, and its gradient."""
         alike, noise = self._among.at(scales[:-1]), math.exp(scales[-1])
         try:
-            factor = cho_factor(self._gram(alike, noise), lower=True)
+            across = self._across(alike, noise)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(scales)
-        alpha = cho_solve(factor, self._y)
-        pull = np.outer(alpha, alpha) - cho_solve(factor, self._eye)
+        half = across @ self._y
+        alpha = half @ across
+        pull = np.outer(alpha, alpha) - across.T @ across
         gradient = 0.5 * np.append(alike.gradient(pull), noise * np.trace(pull))
-        likelihood = -0.5 * self._y @ alpha - np.log(np.diag(factor[0])).sum()
+        likelihood = -0.5 * half @ half + np.log(np.diag(across)).sum()
         z = (scales - self._priors[:, 0]) / self._priors[:, 1]
         return float(-likelihood + 0.5 * z @ z), -gradient + z / self._priors[:, 1]
 
-    def _gram(self, alike: Likeness, noise: float) -> Floats:
-        """The matrix of what was seen, noise included."""
-        return alike.matrix + (noise + JITTER) * self._eye
+    def _across(self, alike: Likeness, noise: float) -> Floats:
+        """The inverse of a root of the matrix of what was seen, noise included.
+
+        Raises:
+            LinAlgError: it has none.
+        """
+        gram = alike.matrix + (noise + JITTER) * self._eye
+        return inverse_of_root(np.asarray(np.linalg.cholesky(gram), dtype=np.float64))
 
 
 def _columns(shape: Shape) -> list[Floats]:

@@ -151,7 +151,7 @@ anything = st.recursive(
 keys = ["model", "dataset", "device", "space", "rules", "objectives", "constraints", "search", "measure", "finetune"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=anything, key=st.sampled_from([*keys, "meter", "study", "batch", "precision"]))
 def test_whatever_stands_at_a_key_is_never_a_traceback(problems: Problems, data: object, key: str) -> None:
     whole = {"model": {"onnx": "small.onnx"}, "space": {"threads": [1, 2]}, "objectives": {"throughput_ips": "max"}}

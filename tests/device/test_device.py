@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from agent.networks import convolutional, samples
 
-from explorer.device import Built, Device, connect, line, parcel
+from explorer.device import Built, Device, check, connect, line, parcel
 from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
 from explorer.statistics import Measurement, derive
 
@@ -59,7 +59,7 @@ def test_a_real_network_from_file_to_metrics(tmp_path: Path) -> None:
         assert device.agent_sha == hashlib.sha256(next((tmp_path / "agents").iterdir()).read_bytes()).hexdigest()
         for runtime in ("onnxruntime", "openvino"):
             deployment = {"runtime": runtime, "precision": "fp32", "batch": 4, "threads": 1}
-            device.check(deployment)
+            check(deployment, device.capabilities, name=device.name)
             built = device.build(source, deployment)
             metrics, estimated, _ = derive(device.measure(built, deployment, PLAN, inputs=inputs), 4)
             assert metrics["throughput_ips"].value == pytest.approx(4e3 / metrics["latency_ms"].value, rel=0.8)
@@ -134,7 +134,7 @@ def test_what_cannot_work_is_refused_before_any_work(
     connected: Connect, deployment: Mapping[str, Any], words: str
 ) -> None:
     with pytest.raises(Infeasible, match=words):
-        connected().check({**FAKE, **deployment})
+        check({**FAKE, **deployment}, connected().capabilities, name="board")
 
 
 def test_endings_are_not_mixed(connected: Connect, script: Callable[..., Path]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fixtures import boards
 
-from explorer.device import Device, connect
+from explorer.device import Device, check, connect
 from explorer.errors import DeviceLost, Infeasible
 
 OPTIONS = {"plugins": ["explorer_agent.testing"], "runtimes": ["fake"], "clocks": "lock"}
@@ -41,9 +41,9 @@ def measured(device: Device, mode: str, tmp_path: Path) -> Mapping[str, object]:
 
 def test_by_name_before_any_work(device: Device) -> None:
     assert device.capabilities["power_modes"] == ["MAXN", "MODE_15W", "MODE_30W", "MODE_50W"]
-    device.check(deployment("MODE_50W"))
+    check(deployment("MODE_50W"), device.capabilities, name=device.name)
     with pytest.raises(Infeasible, match="offers MAXN, MODE_15W, MODE_30W, MODE_50W; did you mean MODE_50W"):
-        device.check(deployment("50W"))
+        check(deployment("50W"), device.capabilities, name=device.name)
 
 
 def test_measured_in_the_mode_that_was_asked_for(device: Device, tree: boards.Tree, tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_a_machine_without_modes_says_so(tmp_path: Path) -> None:
         connect("local:", cache=tmp_path / "cache", options=OPTIONS) as device,
         pytest.raises(Infeasible, match="offers none to choose from"),
     ):
-        device.check(deployment("15W"))
+        check(deployment("15W"), device.capabilities, name=device.name)

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.derivation import reference_level
-from explorer.device import Built, Device
+from explorer.device import Built, Device, check
 from explorer.device import line as line_module
 from explorer.errors import DeviceLost, NoDevice, TrialEnding
 from explorer.fleet.alike import differences
@@ -74,7 +74,7 @@ def told(call: Callable[[], Any]) -> str:
 def everything(device: Device, source: Path) -> Iterator[str]:
     """All that a study asks of a device, whatever becomes of each question."""
     inputs = np.zeros((5, 2), np.float32)
-    yield told(lambda: device.check(DEPLOYMENT))
+    yield told(lambda: check(DEPLOYMENT, device.capabilities, name=device.name))
     yield told(lambda: device.build(source, DEPLOYMENT))
     yield told(lambda: _measured(device))
     yield told(lambda: _verified(device))

@@ -170,7 +170,7 @@ def explorer(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_tells_of_every_search_and_fits_the_terminal(folder: Path) -> None:
-    done = explorer(folder, "--samplers", "front,random", "--seeds", "2")
+    done = explorer(folder, "--samplers", "front,random", "--seeds", "2", "--trials", "10")
     assert len(done.stderr.splitlines()) == 4
     assert "4/4  " in done.stderr
     assert "small: 48 candidates" in done.stdout
