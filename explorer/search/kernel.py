@@ -2,7 +2,8 @@
 
     k(x, x') = Σ over axes of w · k(x, x')        each axis has an effect of its own,
              + w · Π over axes of k(x, x')        and they interact,
-             + w · [same group]                   candidates that share a stage share its luck,
+             + w · [same group]                   candidates that share a stage share its luck; two words that
+                                                  go together, what comes of that,
              + w · f(x) · f(x')                   and what something else foretells may be right, up to a factor
 
 On an ordinal axis k is a Matérn kernel (5/2) of the levels' distance, on a categorical one the same for any two names.

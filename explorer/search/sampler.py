@@ -41,6 +41,7 @@ Quantity = int | str
 UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
 STARTUP_WARM = 4  # the same, where other studies foretell something: enough to see how far they can be believed
+PAIRS = 10  # of axes, at most, that have an effect of their own: each is one more scale to learn
 MOST = 200_000  # candidates that are looked at one by one
 
 
@@ -201,9 +202,15 @@ class _Table:
         axes = [self._axis(self._names[j]) for j in chosen]
         shared = self.known.shared.get(quantity, ())
         told = {tuple(name for name in self._names if name in stage) for stage in shared}
-        stages = [self._alike(stage) for stage in sorted(told - {()})]
-        groups = np.stack(stages, axis=1) if stages else None
+        alike = [self._alike(group) for group in sorted({*told, *self._pairs(chosen)} - {()})]
+        groups = np.stack(alike, axis=1) if alike else None
         return Shape(axes, self._levels[:, chosen], groups, self.known.foretold.get(quantity))
+
+    def _pairs(self, chosen: Sequence[int]) -> list[tuple[str, ...]]:
+        """Axes without an order, two by two: how two words go together does not follow from either."""
+        words = [self._names[j] for j in chosen if not self._axis(self._names[j]).ordinal]
+        pairs = list(itertools.combinations(words, 2))
+        return pairs if len(pairs) <= PAIRS else []
 
     def _alike(self, axes: Collection[str]) -> Ints:
         """``[candidates]``, equal where these axes are."""
