@@ -53,7 +53,7 @@ class Shape:
     Attributes:
         axes: those that the quantity may depend on.
         levels: ``[candidates, axes]``.
-        groups: ``[candidates, stages]``, equal in a column for candidates that share that stage.
+        groups: ``[candidates, groupings]``, equal in a column for candidates that have something in common.
         foretold: ``[candidates, sources]``, what something else says of the quantity, each of mean 0 and variance 1.
     """
 
