@@ -34,6 +34,7 @@ class Layer:
         channels_out: likewise.
         weights: elements.
         moved: elements read and written at batch 1.
+        image: it reads what the network is asked, in so few channels that units have a format for it.
     """
 
     name: str
@@ -43,10 +44,11 @@ class Layer:
     channels_out: int
     weights: float
     moved: float
+    image: bool = False
 
     def padded_macs(self, align: int) -> float:
         """At batch 1, by a unit that takes channels in groups of `align`."""
-        into = 1 if self.grouped else _padded(self.channels_in, align)
+        into = 1 if self.grouped else _padded(self.channels_in, min(align, _IMAGE) if self.image else align)
         return self.macs * into * _padded(self.channels_out, align)
 
     @property
@@ -59,7 +61,7 @@ _IMAGE = 4
 
 
 def _padded(channels: int, align: int) -> int:
-    return min(align, _IMAGE) if channels <= _IMAGE else -(-channels // align) * align
+    return -(-channels // align) * align
 
 
 @lru_cache(maxsize=256)
@@ -71,14 +73,17 @@ def layers(graph: Graph, ratio: float, round_to: int) -> tuple[Layer, ...]:
 def _layers(graph: Graph, ratio: float, round_to: int) -> Iterator[Layer]:
     asked = _asked(graph)
     keep: dict[str, float] = {}
+    behind: set[str] = set()  # what some layer with weights has made
     for node in graph.nodes:
         given = _mean([keep.get(tensor.name, 1.0) for tensor in node.inputs if tensor.name and not tensor.constant])
         wide, own = _widths(node), given
         if wide is not None and not wide.grouped:
             own = 1.0 if asked.intersection(_names(node)) else kept(wide.out, ratio, round_to) / wide.out
         keep.update(dict.fromkeys(_names(node), own))
+        made = bool(behind.intersection(tensor.name for tensor in node.inputs))
+        behind.update(_names(node) if made or wide is not None else ())
         if wide is not None:
-            yield _weighted(node, wide, given, own)
+            yield _weighted(node, wide, given, own, image=not made and wide.into <= _IMAGE)
         elif node.op not in _MERGED:
             macs = node.macs * given  # a product of two activations: its summed dimension is not told apart
             yield Layer(node.name, macs, True, 1, 1, 0.0, _moved(node, given, own))
@@ -115,11 +120,11 @@ def _widths(node: Node) -> _Width | None:
             return _Width(sizes[-2], sizes[-1], grouped=False)
 
 
-def _weighted(node: Node, wide: _Width, given: float, own: float) -> Layer:
+def _weighted(node: Node, wide: _Width, given: float, own: float, *, image: bool) -> Layer:
     into, out = round(wide.into * given), round(wide.out * own)
     each = node.macs / wide.out / (1 if wide.grouped else wide.into)
     weights = _elements(node.inputs[1]) * own * (1.0 if wide.grouped else given)
-    return Layer(node.name, each, wide.grouped, max(1, into), max(1, out), weights, _moved(node, given, own))
+    return Layer(node.name, each, wide.grouped, max(1, into), max(1, out), weights, _moved(node, given, own), image)
 
 
 def _moved(node: Node, given: float, own: float) -> float:
