@@ -17,7 +17,7 @@ from explorer.oracle.placement import ON_DLA
 from explorer.roofline import units
 from explorer.roofline.network import Layer, layers, totals
 from explorer.roofline.sheet import Share, Sheet, sheet_of
-from explorer.roofline.units import Engine
+from explorer.roofline.units import Effort, Engine
 from explorer.space import Candidate, Value
 
 LATENCIES = ("latency_ms", "latency_p90_ms", "latency_p95_ms", "latency_p99_ms")
@@ -28,7 +28,10 @@ METRICS = ("throughput_ips", *LATENCIES, *ENERGIES, SUBJECTS, "macs", "params", 
 
 # "assumed": what a board draws whatever it does, by the most it is made for and by its mode's watts; and its processor
 # while it feeds a unit.
-IDLE_OF_MOST, IDLE_OF_MODE, FEEDING = 0.1, 0.1, 0.05
+IDLE_OF_MOST, IDLE_OF_MODE, FEEDING = 0.1, 0.1, 0.02
+OF_THE_GPU = 0.6  # of the most that a board is made for, while its GPU computes all the time; "assumed"
+AWAKE = 0.3  # of what a unit draws that computes all the time, for being awake; "assumed"
+BYTE_J = 60e-12  # of LPDDR, with the way there; "assumed"
 DLA_PER_WATT = 4.0  # times a GPU's int8 rate a watt: "dlasw" tells of 3 to 5
 IDLE_W, CORE_W = 10.0, 8.0  # of a machine that declares none; "assumed"
 
@@ -132,7 +135,7 @@ class Roofline:
             left = 1.0 / used  # of the GPU, for each
             for _ in range(used):
                 rate = engine.rate(max(1, of_dla // used), gpu_left=left)
-                taken += rate * engine.gpu_s
+                taken += rate * engine.gpu.busy_s
                 yield engine, rate
             streams -= of_dla
         if both or not on_dla:
@@ -152,16 +155,25 @@ class Roofline:
         return units.engine(found, asked.batch, gpu, dla=core, off_dla=off_dla, cuts=2 * limits.loadables)
 
     def _drawing(self, rates: Sequence[tuple[Engine, float]], share: Share) -> Load:
-        """Units draw while they are busy: the GPU what its mode leaves it, a DLA by what it does a watt."""
-        sheet = self._sheet
+        """Units draw while they are awake, and more by the arithmetic they do; memory by what is moved.
+
+        The form is that of Choi, Bedard, Fowler, Vuduc, "A Roofline Model of Energy", IPDPS 2013.
+        """
+        sheet, cores = self._sheet, max(1, self._target.dla_cores or 0)
         idle_w = IDLE_OF_MOST * sheet.most_w + IDLE_OF_MODE * share.watts
-        gpu_w = max(share.watts - idle_w, 0.2 * share.watts)
-        of_dla = sheet.dla_macs("int8") * share.dla / (sheet.gpu_macs("int8") * share.gpu * DLA_PER_WATT)
-        dla_w = gpu_w * of_dla / max(1, self._target.dla_cores or 1)
-        net_w = sum(rate * (one.gpu_s * gpu_w + one.dla_s * dla_w) for one, rate in rates)
-        feeding_w = FEEDING * share.watts
-        rate = sum(rate for _, rate in rates)
-        return Load(rate, idle_w + feeding_w + net_w, feeding_w + net_w)
+        most_w = OF_THE_GPU * sheet.most_w
+        gpu_w = most_w * share.gpu * share.rest  # a clock's share times the square of its voltage's
+        dla_w = most_w * sheet.dla_macs("int8") / sheet.gpu_macs("int8") / DLA_PER_WATT * share.dla * share.rest
+        on_gpu, on_dlas = ([(getattr(one, unit), rate) for one, rate in rates] for unit in ("gpu", "dla"))
+        net_w = gpu_w * _drawn(on_gpu, 1) + dla_w / cores * _drawn(on_dlas, cores)
+        net_w += BYTE_J * sum(rate * one.bytes for one, rate in rates) + FEEDING * share.watts
+        return Load(sum(rate for _, rate in rates), idle_w + net_w, net_w)
+
+
+def _drawn(efforts: Sequence[tuple[Effort, float]], many: int) -> float:
+    """Of the watts of a unit that computes all the time; of `many` of them together."""
+    awake = min(float(many), sum(rate * one.awake_s for one, rate in efforts))
+    return AWAKE * awake + (1 - AWAKE) * sum(rate * one.computing_s for one, rate in efforts)
 
 
 @dataclass(frozen=True)

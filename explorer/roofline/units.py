@@ -38,10 +38,36 @@ class Unit:
     align: int  # channels come in groups of so many
     width: int  # bytes of a number
 
-    def busy_s(self, layer: Layer, batch: int) -> float:
-        """For how long a layer keeps it busy."""
-        moved = (layer.moved * batch + layer.weights) * self.width
-        return max(layer.padded_macs(self.align) * batch / self.macs, moved / self.bytes)
+    def computing_s(self, layer: Layer, batch: int) -> float:
+        return layer.padded_macs(self.align) * batch / self.macs
+
+    def moved(self, layer: Layer, batch: int) -> float:
+        """Bytes."""
+        return (layer.moved * batch + layer.weights) * self.width
+
+    def effort(self, layer: Layer, batch: int) -> Effort:
+        computing_s = self.computing_s(layer, batch)
+        busy_s = max(computing_s, self.moved(layer, batch) / self.bytes)
+        return Effort(computing_s, busy_s, busy_s + self.start_s)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What work costs a unit.
+
+    Attributes:
+        computing_s: the arithmetic, at the unit's rate.
+        busy_s: for how long it can do nothing else.
+        awake_s: with the starts.
+    """
+
+    computing_s: float = 0.0
+    busy_s: float = 0.0
+    awake_s: float = 0.0
+
+    def __add__(self, other: Effort) -> Effort:
+        awake_s = self.awake_s + other.awake_s
+        return Effort(self.computing_s + other.computing_s, self.busy_s + other.busy_s, awake_s)
 
 
 @dataclass(frozen=True)
@@ -49,23 +75,23 @@ class Engine:
     """An engine on its units, one inference.
 
     Attributes:
-        gpu_s: for how long it keeps the GPU busy (a processor's cores, where there is no GPU).
-        dla_s: likewise a DLA core.
+        gpu: what it costs the GPU (a processor's cores, where there is no GPU).
+        dla: what it costs a DLA core.
         seconds: from start to end, alone.
         bytes: moved.
     """
 
-    gpu_s: float
-    dla_s: float
+    gpu: Effort
+    dla: Effort
     seconds: float
     bytes: float
 
     def rate(self, streams: int, *, gpu_left: float = 1.0) -> float:
         """Inferences a second, with so many in flight and a share of the GPU taken by others."""
         most = [streams / self.seconds]
-        most += [gpu_left / self.gpu_s] if self.gpu_s else []
-        most += [1.0 / self.dla_s] if self.dla_s else []
-        return max(min(most), 1e-9)
+        most += [gpu_left / self.gpu.busy_s] if self.gpu.busy_s else []
+        most += [1.0 / self.dla.busy_s] if self.dla.busy_s else []
+        return min(most)
 
 
 def engine(
@@ -78,15 +104,15 @@ def engine(
     cuts: int = 0,
 ) -> Engine:
     """The layers on `unit`, or on `dla` but for those that are kept off it; `cuts` times a tensor is handed over."""
-    gpu_s = dla_s = seconds = moved = 0.0
+    on_unit, on_dla, moved = Effort(), Effort(), 0.0
     for layer in layers:
-        on_dla = dla is not None and layer.name not in off_dla
-        at = dla if dla is not None and on_dla else unit
-        busy = at.busy_s(layer, batch)
-        gpu_s, dla_s = (gpu_s, dla_s + busy) if on_dla else (gpu_s + busy, dla_s)
-        seconds += busy + at.start_s
-        moved += (layer.moved * batch + layer.weights) * at.width
-    return Engine(gpu_s, dla_s, seconds + cuts * HAND_OVER_S, moved)
+        if dla is None or layer.name in off_dla:
+            on_unit += unit.effort(layer, batch)
+            moved += unit.moved(layer, batch)
+        else:
+            on_dla += dla.effort(layer, batch)
+            moved += dla.moved(layer, batch)
+    return Engine(on_unit, on_dla, on_unit.awake_s + on_dla.awake_s + cuts * HAND_OVER_S, moved)
 
 
 def gpu(sheet: Sheet, share: Share, precision: str, align: int) -> Unit:
