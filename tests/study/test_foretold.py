@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import spearmanr
 
 from explorer.artifacts import Artifacts
 from explorer.compression import Compression
@@ -18,8 +19,10 @@ from explorer.errors import BadInput, Problem
 from explorer.oracle import Graph
 from explorer.report import render
 from explorer.result import Evaluation, Metric, Record
+from explorer.roofline import Roofline
 from explorer.search.search import Search
 from explorer.space import Candidate
+from explorer.store import read, read_study
 from explorer.study import run
 from explorer.study.foretold import Foretold, foretold
 from tests.fixtures.watching import Watching
@@ -150,3 +153,41 @@ def test_after_a_crash_it_proposes_what_it_would_have_proposed(folder: Path) -> 
     whole = list(proposals(folder, restart_after=99))
     assert list(proposals(folder, restart_after=4)) == whole
     assert len(set(whole)) == 8
+
+
+VIRTUAL = """\
+study: s
+model: {{onnx: net.onnx}}
+device: "sim:agx-orin-64"
+runtime: tensorrt
+space:
+  precision: [fp16, best]
+  placement: [gpu, dla, gpu+dla]
+  batch: [1, 4, 32]
+  streams: [1, 3]
+  power_mode: [MODE_15W, MAXN]
+rules:
+  - {{when: {{placement: gpu+dla}}, then: {{streams: 3}}}}
+objectives: {{throughput_ips: max, energy_mj: min}}
+search: {{sampler: random, trials: {trials}, seed: 3, race: off, stop_below: off}}
+measure: {{budget_s: 0.5, reference_every: 0}}
+"""
+
+
+def on_virtual_orin(folder: Path, *, trials: int) -> tuple[Record, ...]:
+    """All records of the study."""
+    (folder / "space.yaml").write_text(VIRTUAL.format(trials=trials))
+    given = load(folder / "space.yaml")
+    return read(run(given, results=folder / "results", cache=folder / "cache", watcher=Watching()).folder).records
+
+
+@pytest.mark.slow
+def test_the_order_is_that_of_a_virtual_board_which_has_a_model_of_its_own(folder: Path) -> None:
+    records = [one for one in on_virtual_orin(folder, trials=30) if one.state == "complete"]
+    assert len(records) > 25
+    board = read_study(folder / "results" / "s")["device"]
+    roofline = Roofline(Graph.of(folder / "net.onnx", final=False), board, lambda _: 1, {})
+    told = [roofline(Candidate(one.params, {"runtime": "tensorrt"})) for one in records]
+    for metric in ("throughput_ips", "latency_ms", "energy_mj", "energy_net_mj", "power_w"):
+        measured = [one.metrics[metric].value for one in records]
+        assert spearmanr(measured, [one[metric] for one in told]).statistic > 0.5, metric
