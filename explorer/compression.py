@@ -78,10 +78,10 @@ class Compression:
         ratio = candidate.all.get("prune_ratio", 0)
         if not ratio:
             return self._source
-        params = {"prune_ratio": ratio, "round_to": self._multiple(candidate), "sample_shape": self._shape}
+        params = {"prune_ratio": ratio, "round_to": self.multiple(candidate), "sample_shape": self._shape}
         return self._finetuned(Stage("prune", params | self._own, {"checkpoint": self._source}), candidate)
 
-    def _multiple(self, candidate: Candidate) -> Value:
+    def multiple(self, candidate: Candidate) -> Value:
         """Of how many channels the pruned widths are multiples."""
         wanted = candidate.all.get("round_to", 1)
         if wanted != "unit":

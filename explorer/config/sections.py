@@ -107,6 +107,12 @@ class SearchSection(Section):
         "or another network on this one; by name in the results folder, or by folder from where this file is.",
         examples=[["gaitset-xavier"]],
     )
+    prior: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether a roofline model of the network on the board, worked out before anything is run, steers "
+        "the search (front, auto) as far as it turns out to be right; it is never reported.",
+        examples=["auto", "off"],
+    )
 
 
 class RecipeSection(Section):

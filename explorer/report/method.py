@@ -84,9 +84,12 @@ def _plan(view: View) -> Iterator[str]:
 
 
 def _learnt(view: View) -> Iterator[str]:
-    """Whose records the search was warmed with."""
+    """What the search was warmed with: others' records, and what a model foretold."""
     told = [f"{one['study']} ({one['records']} records)" for one in view.study.get("learns_from", ())]
     yield f"learned from {', '.join(told)}" if told else ""
+    if model := view.study.get("foretold"):
+        names = ", ".join(wording.title(name)[0] for name in model["metrics"])
+        yield f"steered by a {model['by']} of the uncompressed network ({names}), modelled: no figure here is its"
 
 
 def _spreads(view: View) -> Iterator[str]:

@@ -104,7 +104,7 @@ class Search:
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         other = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        self.sampler = "tpe" if sampler == "auto" and len(self._grid.candidates) > LARGE else sampler
+        self.sampler = chosen(sampler, len(self._grid.candidates))
         made = SAMPLERS.load(self.sampler)
         self._inner = made(seed if made is FrontSampler else other)  # but for ours: as if nothing had happened
         self._sampler = Distinct(self._inner, self._grid, seed=other)
@@ -310,6 +310,16 @@ class Search:
             worse = min if objective.direction == "max" else max
             self._worst[index] = worse(self._worst[index], value) if self._seen_values else value
         self._seen_values = True
+
+
+def chosen(sampler: str, candidates: int) -> str:
+    """The sampler that is at work for a space of so many: "auto" leaves the choice to its size."""
+    return "tpe" if sampler == "auto" and candidates > LARGE else sampler
+
+
+def takes_prior(sampler: str, candidates: int) -> bool:
+    """Whether what a model says of candidates is of any use to the sampler that is at work."""
+    return SAMPLERS.load(chosen(sampler, candidates)) is FrontSampler
 
 
 def _column(metric: str, told: Sequence[Mapping[str, float]]) -> NDArray[np.float64] | None:

@@ -33,6 +33,7 @@ from explorer.store import Store
 from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control
 from explorer.study.earlier import Earlier
+from explorer.study.foretold import Foretold
 from explorer.study.order import Waiting, modes_of
 from explorer.study.race import Racing, result_of, share_s
 from explorer.study.watcher import Watcher
@@ -58,6 +59,7 @@ class Loop:
         impossible: Impossible,
         watcher: Watcher,
         earlier: Sequence[Earlier] = (),
+        foretold: Foretold | None = None,
     ) -> None:
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._prepare, self._watcher = workshop.prepare, watcher
@@ -72,8 +74,9 @@ class Loop:
             impossible=impossible.reasons,
             by_time=plan.trials is None and plan.seconds is not None,
             earlier=[one.records for one in earlier],
+            prior=foretold.prior if foretold is not None else None,
         )
-        self._earlier = earlier
+        self._earlier, self._foretold = earlier, foretold
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
         self._heat: Heat | None = None  # the race under way
@@ -118,6 +121,8 @@ class Loop:
         for one in self._earlier:
             told = f"{self._search.sampler}, which auto takes for a space of this size, does not learn from {one.named}"
             self._watcher.note(f"learns from: {one}" if self._search.learns else told)
+        if self._foretold is not None:
+            self._watcher.note(str(self._foretold))
 
     def _tell_of_stopping(self) -> None:
         """A wish that cannot be fulfilled is not passed over in silence."""

@@ -32,10 +32,12 @@ from explorer.pipeline import Pipeline
 from explorer.recorded import Recording
 from explorer.result import Record
 from explorer.scale import Past
+from explorer.space import Candidate
 from explorer.store import STUDY, Store, StudyData, open_store, read, read_study, set_aside
 from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control, compares_boards
 from explorer.study.earlier import Earlier, earlier
+from explorer.study.foretold import KEY, Foretold, foretold
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
 from explorer.study.watcher import Watcher
@@ -107,7 +109,8 @@ def _explore(
     learnt: Sequence[Earlier],
 ) -> Ending:
     dataset = open_dataset(experiment)
-    known = read_study(store.folder).get("device") if (store.folder / STUDY).exists() else None
+    kept = read_study(store.folder) if (store.folder / STUDY).exists() else None
+    known = kept.get("device") if kept is not None else None
     duties = Duties(experiment, pipeline, dataset, store.folder, watcher.note, known)
     with _fleet(experiment, duties) as fleet:
         capabilities, target = fleet.any.capabilities, Target.of_capabilities(fleet.any.capabilities)
@@ -117,7 +120,16 @@ def _explore(
         left_out = impossible(experiment.space, by(foresight, fleet.any.name, fleet.any.capabilities))
         if not store.records:
             left_out.refuse_all(experiment.path)
-        duties.created = store.describe(_described(experiment, fleet.any, learnt))["created"]
+        model = foretold(
+            experiment,
+            compression,
+            capabilities,
+            network=lambda: graph or _dense(experiment.space.candidates[0], compression, pipeline),
+            candidates=experiment.space.size - len(left_out.reasons),
+            note=watcher.note,
+            kept=kept,
+        )
+        duties.created = store.describe(_described(experiment, fleet.any, learnt, model))["created"]
         store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
         control = Control(store, duties.past, watcher.note)
         workshop = Compressing(compression, pipeline)
@@ -130,6 +142,7 @@ def _explore(
             impossible=left_out,
             watcher=watcher,
             earlier=learnt,
+            foretold=model,
         )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         if told := sentence(left_out.to_json(), experiment.space.size):
@@ -178,8 +191,15 @@ def _replay(
 def _uncompressed(experiment: Experiment, compression: Compression, pipeline: Pipeline) -> Graph | None:
     """The network as it is before anything is cut or quantised, for runtimes that something is known of beforehand."""
     candidate = next((one for one in experiment.space.walk() if concerns(one.deployment)), None)
-    if candidate is None:
-        return None
+    return None if candidate is None else _dense(candidate, compression, pipeline)
+
+
+def _dense(candidate: Candidate, compression: Compression, pipeline: Pipeline) -> Graph:
+    """The uncompressed network, as the runtime of `candidate` reads it; it is in the cache for whoever runs it later.
+
+    Raises:
+        BadInput, JobFailed: it cannot be made or read.
+    """
     made = pipeline.prepare(compression.dense(candidate)).result()
     return Graph.of(pipeline.artifacts.path(made.sha256), final=False)
 
@@ -256,7 +276,9 @@ def refuse_other(folder: Path, experiment: Experiment) -> None:
         raise BadInput(Problem("this folder belongs to another experiment", file=folder, seen=seen, hint=hint))
 
 
-def _described(experiment: Experiment, device: Board, learnt: Sequence[Earlier]) -> dict[str, Any]:
+def _described(
+    experiment: Experiment, device: Board, learnt: Sequence[Earlier], model: Foretold | None = None
+) -> dict[str, Any]:
     return {
         "study": experiment.study,
         "objectives": [{"metric": o.metric, "direction": o.direction} for o in experiment.objectives],
@@ -271,4 +293,5 @@ def _described(experiment: Experiment, device: Board, learnt: Sequence[Earlier])
             "folder": str(experiment.folder),
         },
         **({"learns_from": [one.to_json() for one in learnt]} if learnt else {}),
+        **({KEY: model.to_json()} if model is not None else {}),
     }

@@ -74,6 +74,7 @@ def test_what_is_no_duration(text: str) -> None:
         ("search: {timeout: 7}", "search.timeout", "a word or text"),
         ("search: {hours: 1, timeout: 1h}", "search.timeout", "keep one of the two"),
         ("search: {sampler: tpee}", "search.sampler", "did you mean 'tpe'"),
+        ("search: {prior: of}", "search.prior", "did you mean 'off'"),
         ("search: [3]", "search", "keys and values"),
         ("measure: {budget_s: 0.1}", "measure.budget_s", "0.5 s, or more"),
         ("measure: {verify: polygraphy}", "measure.verify", "allowed: trtexec"),
@@ -170,6 +171,13 @@ def test_differences_name_what_changed(read: Read) -> None:
         'constraints: [] → ["power_w <= 9"]',
         "search.seed: 0 → 5",
     ]
+
+
+def test_a_model_that_may_steer_is_part_of_the_identity_once_it_is_off(read: Read) -> None:
+    usual, off = read(HEAD + "search: {prior: auto}"), read(HEAD + "search: {prior: off}")
+    assert (usual.search.prior, off.search.prior) == (True, False)
+    assert usual.identity() == read(HEAD).identity()
+    assert differences(usual.identity(), off.identity()) == ['search.prior: absent → "off"']
 
 
 def test_what_is_absent_is_called_absent() -> None:

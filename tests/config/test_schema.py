@@ -44,6 +44,7 @@ def test_shipped_files_are_valid(validator: Draft202012Validator, file: Path) ->
         {"space": {"precision": {"from": 1, "to": 2, "step": 1}}},
         {"search": {"trials": "ten"}},
         {"search": {"timeout": "2x"}},
+        {"search": {"prior": "on"}},
         {"objectives": {"accuracy": "min"}},
         {"objectives": {"mine": "maximise"}},
         {"threads": [1, 2]},
