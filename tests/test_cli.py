@@ -61,6 +61,15 @@ def folder(tmp_path: Path, root: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory, root: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A study of three trials in its folder, and what the run said; whoever reads it leaves it as it is."""
+    folder = tmp_path_factory.mktemp("explored")
+    shutil.copy(root / "examples" / "own_onnx" / "small.onnx", folder / "net.onnx")
+    (folder / "space.yaml").write_text(SPACE)
+    return folder, explorer("run", "--space", "space.yaml", "--trials", "3", cwd=folder)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_an_example_and_fits_80_columns(command: str) -> None:
     told = explorer(*command.split(), "--help")
@@ -107,8 +116,8 @@ def test_a_misspelt_option_is_exit_2() -> None:
     assert "Traceback" not in told.stderr
 
 
-def test_run_report_and_what_is_piped(folder: Path) -> None:
-    ran = explorer("run", "--space", "space.yaml", "--trials", "3", cwd=folder)
+def test_run_report_and_what_is_piped(explored: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, ran = explored
     assert ran.returncode == 0, ran.stderr
     lines = [line for line in ran.stderr.splitlines() if re.match(r"\d/3 ", line)]
     assert len(lines) == 3
@@ -168,8 +177,8 @@ def test_control_c_saves_and_the_same_command_continues(folder: Path) -> None:
     assert len({json.dumps(r["params"]) for r in records}) == len(records) == 16
 
 
-def test_what_a_trial_ran_is_exported(folder: Path) -> None:
-    explorer("run", "--space", "space.yaml", "--trials", "1", cwd=folder)
+def test_what_a_trial_ran_is_exported(explored: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = explored
     told = explorer("export", "--trial", "0", "--to", "onnx", "--output", "out", cwd=folder)
     assert told.returncode == 0, told.stderr
     assert (folder / "out" / "model.onnx").read_bytes() == (folder / "net.onnx").read_bytes()

@@ -78,7 +78,7 @@ def tried_once(seen: Seen, space: Space) -> None:
 
 
 @pytest.mark.parametrize("space", [WORDS, NUMBERS], ids=["words", "numbers"])
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("limits", [(), ("accuracy >= 0.9",)], ids=["free", "constrained"])
 def test_every_candidate_once_and_the_front_early(space: Space, count: int, limits: tuple[str, ...]) -> None:
     constraints = [Constraint.parse(limit) for limit in limits]
