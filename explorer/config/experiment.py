@@ -66,6 +66,7 @@ class SearchPlan:
         race_s: seconds in which undecided candidates are measured again, 0 for never; None: what is left of `seconds`,
             or else a share of the time that measuring took.
         learn_from: earlier studies whose records warm the search, by name or folder.
+        ladder: whether candidates that are dominated for sure are stopped early, where the sampler can tell.
     """
 
     sampler: str = "auto"
@@ -75,6 +76,7 @@ class SearchPlan:
     stop_below: float | None = None
     race_s: float | None = None
     learn_from: tuple[str, ...] = ()
+    ladder: bool = True
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class Experiment:
                     "sampler": self.search.sampler,
                     "seed": self.search.seed,
                     "learn_from": list(self.search.learn_from),
+                    "ladder": "" if self.search.ladder else "off",
                 }
             ),
         }

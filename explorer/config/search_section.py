@@ -39,7 +39,8 @@ def read_search(document: Document) -> SearchPlan:
     stop_below = _stop_below(section.stop_below)
     _check_learning(document, section)
     learn_from, race_s = tuple(section.learn_from), _race_s(section.race)
-    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, race_s, learn_from)
+    ladder = section.ladder == "auto"
+    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, race_s, learn_from, ladder)
 
 
 def _check_learning(document: Document, section: SearchSection) -> None:

@@ -107,6 +107,12 @@ class SearchSection(Section):
         "or another network on this one; by name in the results folder, or by folder from where this file is.",
         examples=[["gaitset-xavier"]],
     )
+    ladder: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether a candidate is stopped once it is dominated with 99 % confidence: by its accuracy on this "
+        "host, where its board is another machine, or by a short measurement, where a whole one is long; auto for yes "
+        "where the sampler can tell (front), off for never.",
+    )
 
 
 class RecipeSection(Section):

@@ -16,7 +16,8 @@ from explorer.pipeline import Stage
 from explorer.space import NETWORK_AXES, Candidate
 
 BUILD, MEASURE = "build", "measure"
-ORDER = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")  # of a network; others come last
+# Of a network; others come last.
+ORDER = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast", "preview")
 ENGINE_AXES = (*NETWORK_AXES, "batch", "power_mode")  # what an engine is built for
 
 Network = Callable[[Candidate], Stage | str]

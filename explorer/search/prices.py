@@ -3,7 +3,7 @@
 | stages | are shared by candidates that are alike in |
 |---|---|
 | train, prune, finetune | what changes weights |
-| export, quantise, ranges, cast | and how the network is written down |
+| export, quantise, ranges, cast, preview | and how the network is written down |
 | build | and what an engine is built for |
 | all others | nothing: each candidate has its own |
 
@@ -23,7 +23,7 @@ from explorer.space import NETWORK_AXES, TRAINING_AXES, Candidate
 
 SHARED = (
     (TRAINING_AXES, ("train", "prune", "finetune")),
-    (NETWORK_AXES, ("export", "quantise", "ranges", "cast")),
+    (NETWORK_AXES, ("export", "quantise", "ranges", "cast", "preview")),
     ((*NETWORK_AXES, "batch", "power_mode"), ("build",)),
 )
 EVERY_S = 1.0  # of what is a candidate's own, where nothing was timed

@@ -3,6 +3,7 @@
 How an ending is told:
 
     complete     the objectives' values (logarithms where ratios matter) and the constraints' violations
+    dominated    a finished trial with the values of the objectives that were measured by then; nothing is violated
     infeasible   a finished trial whose constraints are violated; an objective that was not measured takes the worst
                  value seen so far (0 while nothing was): the sampler learns from the violation, not from the number
     failed       a failed trial: nothing is learned, and the candidate is not proposed again
@@ -55,6 +56,16 @@ Prior = Callable[[Candidate], Mapping[str, float]]
 LARGE = 30_000  # candidates: beyond, looking at each of them takes too long
 
 
+def at_work(sampler: str, candidates: int) -> str:
+    """The sampler that is taken for so many candidates."""
+    return "tpe" if sampler == "auto" and candidates > LARGE else sampler
+
+
+def tells_prospects(sampler: str, candidates: int) -> bool:
+    """Whether `Search.prospect` can say anything."""
+    return SAMPLERS.load(at_work(sampler, candidates)) is FrontSampler
+
+
 @dataclass(frozen=True)
 class Hope:
     """What a candidate may come to, in the terms of a study."""
@@ -104,7 +115,7 @@ class Search:
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         other = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        self.sampler = "tpe" if sampler == "auto" and len(self._grid.candidates) > LARGE else sampler
+        self.sampler = at_work(sampler, len(self._grid.candidates))
         made = SAMPLERS.load(self.sampler)
         self._inner = made(seed if made is FrontSampler else other)  # but for ours: as if nothing had happened
         self._sampler = Distinct(self._inner, self._grid, seed=other)
