@@ -42,6 +42,8 @@ LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "
 # what a trial has shown of these axes holds for the run.
 ASKED_ANEW = frozenset(("power_mode",))
 
+TIMED = ("throughput_ips", "latency_", "energy_", "power_w")  # whose runs differ
+
 # Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
 # not change.
 OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
@@ -237,13 +239,21 @@ class Search:
         self._asked[candidate.key] = trial
         return candidate
 
-    def prospect(self, candidate: Candidate) -> Hope | None:
-        """What a candidate that was asked for may come to, by what is known now; None where nothing can be said."""
+    def prospect(self, candidate: Candidate, *, spread: float = 0.0) -> Hope | None:
+        """What a candidate that was asked for may come to, by what is known now; None where nothing can be said.
+
+        Args:
+            candidate: under way.
+            spread: what a measured time or energy may be off by from run to run, as a share of it.
+        """
         if not isinstance(self._inner, FrontSampler):
             return None
         trial = self._asked[candidate.key]
         found = self._inner.prospect(self._study, self._study.trials[trial.number])
-        return None if found is None else Hope(found, self._objectives)
+        if found is None:
+            return None
+        runs = np.array([spread * objective.metric.startswith(TIMED) for objective in self._objectives])
+        return Hope(replace(found, sd=np.hypot(found.sd, runs)), self._objectives)
 
     def proposal(self, params: Params) -> Candidate | None:
         """The candidate of these parameters, if the space holds it and nobody has tried it."""

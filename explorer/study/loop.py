@@ -11,6 +11,7 @@ answers from memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -25,6 +26,7 @@ from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Ending, Event, Finished, Joined, Left, Lost, Member, Raced, Said
 from explorer.impossible import Impossible, ruled_out
 from explorer.pipeline import Done
+from explorer.ranking import ONCE
 from explorer.result import Evaluation, Record, Stopped
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
@@ -38,6 +40,8 @@ from explorer.study.race import Racing, result_of, share_s
 from explorer.study.watcher import Watcher
 from explorer.study.workshop import Workshop
 
+# What runs of two candidates differ by: whoever is nearly as good as another may have had the worse luck of the two.
+APART = math.sqrt(2) * ONCE
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
 # and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
 LOSSES_IN_A_ROW, LOSSES = 3, 5
@@ -169,7 +173,7 @@ class Loop:
             turn = replace(turn, number=self._next_number)
             self._next_number += 1
         if self._ladder:
-            turn = replace(turn, hope=self._search.prospect(turn.candidate))
+            turn = replace(turn, hope=self._search.prospect(turn.candidate, spread=APART))
         self._watcher.trial(turn.candidate)
         self._store.begin(turn.number, turn.candidate.params)
         self._under_way.add(turn.number)
