@@ -4,6 +4,8 @@ weights │ train ──► prune ──► finetune ──► export ──► 
           none given   └─ ratio > 0 ─┘       │    │        └─ int8, fp8  └─ int8 on a DLA, until TensorRT 10
 model.onnx ──────────────────────────────────┘    └───► cast
                                                          └─ fp16, bf16, where TensorRT 11 goes by the file's own types
+
+A preview scores the network on this host on the way, and hands it on as it is; where boards are other machines.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from explorer.artifacts import Artifacts
 from explorer.config import DatasetRef, Experiment, ModelRef
-from explorer.datasets.protocols import Dataset
+from explorer.datasets.protocols import Dataset, Subsetting
 from explorer.oracle import Target, channel_multiple, concerns
 from explorer.oracle.placement import ON_DLA
 from explorer.passes import quantisation_recipe
@@ -23,6 +25,7 @@ from explorer.space import QUANTISATION_AXES, Candidate, Value
 
 # What ONNX Runtime and OpenVINO both read; the exporter's own default. TensorRT's parsers may read less.
 OPSET = 20
+SAMPLES = 600  # of which a network is scored on this host: a second or two of a small one
 QUANTISED = ("int8", "fp8")
 USUAL_MULTIPLE = 8  # of channels, where nothing is known of the unit
 STRONGLY_TYPED = (11,)  # from this TensorRT on, precision is what the file says
@@ -46,16 +49,23 @@ class Compression:
         self._model = experiment.model
         self._shape = list(dataset.sample_shape)
         self._data = _data_params(experiment.dataset, dataset, experiment.folder)
+        self._can_preview = bool(self._data) and isinstance(dataset, Subsetting)
         self._own = {"search": str(experiment.folder), "code": self._model.code} if self._model.code else {}
         self._source = _source(self._model, artifacts) or self._train()
 
-    def of(self, candidate: Candidate) -> Stage | str:
-        """The network `candidate` runs: the last stage of its graph, or the blob of an ONNX file used as it is."""
+    def of(self, candidate: Candidate, *, previewed: bool = False) -> Stage | str:
+        """The network `candidate` runs: the last stage of its graph, or the blob of an ONNX file used as it is.
+
+        Args:
+            candidate: whose.
+            previewed: whether it is scored on this host as well, where the dataset can be tested on a part.
+        """
+        look = self._preview if previewed and self._can_preview else _as_it_is
         onnx, precision = self._whole(self._pruned(candidate), candidate), str(candidate.all.get("precision"))
         if precision in QUANTISED:
-            quantised = self._quantise(onnx, candidate, precision)
+            quantised = look(self._quantise(onnx, candidate, precision))  # ranges are float: int8 shows its price here
             return self._ranges(quantised) if self._wants_ranges(candidate) else quantised
-        return self._cast(onnx, precision) if self._wants_types(candidate) else onnx
+        return look(self._cast(onnx, precision) if self._wants_types(candidate) else onnx)
 
     def dense(self, candidate: Candidate) -> Stage | str:
         """The network before it is compressed, as the runtime of `candidate` reads it."""
@@ -123,7 +133,7 @@ class Compression:
         other = {} if precision == "int8" else {"precision": precision}
         return Stage("quantise", {"recipe": recipe, **self._calibrated(), **chosen, **other}, {"onnx": onnx})
 
-    def _ranges(self, quantised: Stage) -> Stage:
+    def _ranges(self, quantised: Stage | str) -> Stage:
         release = list(self._target.tensorrt) if self._target else []
         told = {"tensorrt": release} if len(release) == 3 else {}
         return Stage("ranges", {**self._calibrated(), **told}, {"onnx": quantised})
@@ -131,10 +141,17 @@ class Compression:
     def _cast(self, onnx: Stage | str, precision: str) -> Stage:
         return Stage("cast", {"precision": precision, **self._calibrated()}, {"onnx": onnx})
 
+    def _preview(self, onnx: Stage | str) -> Stage:
+        return Stage("preview", {"dataset": self._data, "samples": SAMPLES}, {"onnx": onnx})
+
     def _calibrated(self) -> dict[str, Any]:
         """What a stage that runs the network on calibration inputs has to know."""
         count = self._experiment.dataset.calibration if self._experiment.dataset else 256
         return {"calibration": count, **({"dataset": self._data} if self._data else {})}
+
+
+def _as_it_is(onnx: Stage | str) -> Stage | str:
+    return onnx
 
 
 def _source(model: ModelRef, artifacts: Artifacts) -> str | None:

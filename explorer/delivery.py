@@ -28,7 +28,7 @@ def export(folder: Path, *, trial: int, to: str, output: Path) -> str:
             Problem("unknown kind", path="--to", seen=to, allowed=", ".join(KINDS), hint=nearest(to, list(KINDS)))
         )
     data = read(folder)
-    record = _record(data.records, trial, folder)
+    record = _record(data.records, trial, folder, to=to)
     output.mkdir(parents=True, exist_ok=True)
     file = KINDS[to](record, output, data.study.get("boards", {}))
     manifest = {
@@ -42,14 +42,15 @@ def export(folder: Path, *, trial: int, to: str, output: Path) -> str:
     return f"{file} and manifest.json: trial {trial}, {' '.join(f'{k}={v}' for k, v in record.params.items())}"
 
 
-def _record(records: tuple[Record, ...], trial: int, folder: Path) -> Record:
+def _record(records: tuple[Record, ...], trial: int, folder: Path, *, to: str) -> Record:
     found = next((record for record in records if record.number == trial), None)
     if found is None:
         allowed = f"0 to {len(records) - 1}" if records else "nothing yet"
         raise BadInput(Problem("no such trial", file=folder, path="--trial", seen=str(trial), allowed=allowed))
-    if "onnx" not in found.evaluation.artifacts:
+    if to not in found.evaluation.artifacts:
         reason = found.reason.splitlines()[0] if found.reason else found.state
-        raise BadInput(Problem("this trial has no network", file=folder, path="--trial", seen=f"{trial}: {reason}"))
+        what = f"this trial has no {WHAT[to]}"
+        raise BadInput(Problem(what, file=folder, path="--trial", seen=f"{trial}: {reason}"))
     return found
 
 
@@ -78,4 +79,5 @@ def _engine(record: Record, output: Path, boards: Mapping[str, Any]) -> Path:
     return output / "model.engine"
 
 
+WHAT = {"onnx": "network", "engine": "engine"}
 KINDS: dict[str, Callable[[Record, Path, Mapping[str, Any]], Any]] = {"onnx": _onnx, "engine": _engine}

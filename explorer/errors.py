@@ -5,6 +5,7 @@ ExplorerError            1  something failed; the message says what, where and w
 ├── NoDevice             3  the device cannot be reached or is not usable
 └── TrialEnding             how one candidate may end without a result; never mixed, never the program's end
     ├── Infeasible          a fact about the candidate: told to the sampler as a violated constraint
+    ├── Dominated           it works, and others are better for sure: not measured to the end
     ├── JobFailed           unclear: tried once more, then recorded as failed with the log's tail
     └── DeviceLost          the world's fault: the candidate goes back into the queue
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from explorer.result import Evaluation
+    from explorer.result import Evaluation, Rung
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -96,6 +97,24 @@ class Infeasible(TrialEnding):
         self.because = dict(because or {})
         self.violations = dict(violations or {"feasible": 1.0})
         self.measured = measured
+
+
+class Dominated(TrialEnding):
+    """Others are better in everything, as far as can be told and with hardly a doubt: what is left to do for the
+    candidate would add nothing to the front.
+
+    Args:
+        reason: one sentence.
+        measured: whatever was measured until then; it is kept in the record.
+        after: the rung after which it was stopped.
+        confidence: the chance that it is dominated, 0–1.
+    """
+
+    def __init__(self, reason: str, *, measured: Evaluation, after: Rung, confidence: float) -> None:
+        super().__init__(reason)
+        self.measured = measured
+        self.after: Rung = after
+        self.confidence = confidence
 
 
 class JobFailed(TrialEnding):

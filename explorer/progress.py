@@ -92,7 +92,7 @@ class Progress(_Shown):
         """One line a record."""
         self._bar.update(self._task, completed=done)
         count = f"{done:>{len(str(planned))}}/{planned}"
-        eta = f"  {_duration(eta_s)} left" if done < planned and record.state == "complete" else ""
+        eta = f"  {wording.duration(eta_s)} left" if done < planned and record.state == "complete" else ""
         widest = max(map(len, self._boards.values()), default=0)
         board = f"{self._boards.get(record.device, record.device):<{widest}}  " if self._boards else ""
         self._say(f"{count}  {board}{_values(record.params)} → {self._outcome(record)}{eta}")
@@ -109,6 +109,8 @@ class Progress(_Shown):
             self._wrapped(line, indent=2)
 
     def _outcome(self, record: Record) -> str:
+        if record.state == "dominated":  # its reason begins with that word
+            return _in_short(record)
         if record.state != "complete":
             return f"{record.state}: {_in_short(record)}"  # the report has it whole
         told = (brief(name, record.metrics[name]) + wording.marks(record, name) for name in self._objectives)
@@ -143,8 +145,7 @@ def brief(name: str, metric: Metric) -> str:
 
 def summary(ending: Ending) -> str:
     """What a run did, said at its end."""
-    states = Counter(record.state for record in ending.records)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing new"
+    told = wording.endings(record.state for record in ending.records) or "nothing new"
     estimated = any(record.evaluation.estimated for record in ending.records)
     marked = {
         wording.SIMULATED: any(record.evaluation.simulated for record in ending.records),
@@ -216,8 +217,3 @@ def _compression(records: tuple[Record, ...]) -> str:
 
 def _values(params: Mapping[str, object]) -> str:
     return " ".join(map(str, params.values()))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}h{minutes % 60:02d}m" if minutes >= 60 else f"{minutes}m{rest:02d}s"

@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# The format of a record. 1: first.
-RECORD_FORMAT = 1
+# The format of a record. 1: first. 2: may be dominated. A record has the least that can say what it says, so that an
+# older program reads whatever it understands.
+RECORD_FORMAT = 2
+_FORMATS = {"dominated": 2}
 
-State = Literal["complete", "infeasible", "failed"]
+State = Literal["complete", "dominated", "infeasible", "failed"]
+# What a candidate has been through: its score on the host, a short measurement, a whole one.
+Rung = Literal["preview", "short bench", "full bench"]
 Direction = Literal["max", "min"]
 
 
@@ -104,10 +108,23 @@ class Evaluation:
     scaled: Mapping[str, float] = field(default_factory=dict)
     # What NVIDIA's own runner made of the engine and how ours compares, or why not; empty where nobody asked.
     verified: Mapping[str, Any] = field(default_factory=dict)
+    # metric → on how many samples: scored on the host, not on the board; never in a complete record
+    previewed: Mapping[str, int] = field(default_factory=dict)
     # The measurement as taken and what the score was counted from, both as plain JSON and kept beside.
     raw: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     score: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     reference: Metric | None = field(default=None, compare=False)  # latency of the reference engine beside it, ms
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Where a dominated candidate was stopped, and the chance that it is dominated, 0–1."""
+
+    after: Rung
+    confidence: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"after": self.after, "confidence": self.confidence}
 
 
 @dataclass(frozen=True)
@@ -122,9 +139,10 @@ class Record:
     seconds: float
     evaluation: Evaluation = field(default_factory=Evaluation)
     constraints: Mapping[str, float] = field(default_factory=dict)  # name → violation, ≤ 0 when kept
-    reason: str = ""  # why infeasible or failed
+    reason: str = ""  # why dominated, infeasible or failed
     # axis → value: every candidate with these is as infeasible; empty where no such rule is known
     because: Mapping[str, Any] = field(default_factory=dict)
+    stopped: Stopped | None = None  # when dominated
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -134,7 +152,7 @@ class Record:
         """The record as the stable JSON object others script against."""
         e = self.evaluation
         return {
-            "format": RECORD_FORMAT,
+            "format": _FORMATS.get(self.state, 1),
             "number": self.number,
             "state": self.state,
             "params": dict(self.params),
@@ -155,6 +173,8 @@ class Record:
             "seconds": round(self.seconds, 4),
             "reason": self.reason,
             **({"because": dict(self.because)} if self.because else {}),
+            **({"previewed": dict(e.previewed)} if e.previewed else {}),
+            **({"stopped": self.stopped.to_json()} if self.stopped else {}),
         }
 
     @classmethod
@@ -181,7 +201,9 @@ class Record:
             calibration=data.get("calibration", {}),
             scaled=data.get("scaled", {}),
             verified=data.get("verified", {}),
+            previewed=data.get("previewed", {}),
         )
+        stopped = data.get("stopped")
         return cls(
             number=data["number"],
             state=data["state"],
@@ -193,4 +215,5 @@ class Record:
             constraints=data["constraints"],
             reason=data.get("reason", ""),
             because=data.get("because", {}),
+            stopped=Stopped(stopped["after"], stopped["confidence"]) if stopped else None,
         )

@@ -35,7 +35,11 @@ objectives: {accuracy: max}
 
 def stages(compression: Compression, **params: object) -> list[str]:
     """The chain's names, from its source; a blob shows as "blob"."""
-    names, at = [], compression.of(Candidate(params))  # type: ignore[arg-type]
+    return chain(compression.of(Candidate(params)))  # type: ignore[arg-type]
+
+
+def chain(at: Stage | str) -> list[str]:
+    names = []
     while isinstance(at, Stage):
         names.append(at.name)
         at = next(iter(at.inputs.values()), "")
@@ -122,6 +126,31 @@ def test_tensorrt_gets_each_precision_as_its_release_takes_it(
     network = compression.of(Candidate(wish))  # type: ignore[arg-type]
     assert isinstance(network, Stage)
     assert network.params.get("precision", precision) == precision
+
+
+@pytest.mark.parametrize("make", [MODULE], indirect=True)
+@pytest.mark.parametrize(
+    ("release", "precision", "last"),
+    [
+        ("10.3.0", "fp16", ["export", "preview"]),
+        ("10.3.0", "int8", ["export", "quantise", "preview", "ranges"]),
+        ("11.4.1", "int8", ["export", "quantise", "preview"]),
+        ("11.4.1", "fp16", ["export", "cast", "preview"]),
+    ],
+)
+def test_a_preview_sees_a_network_as_small_as_it_gets_and_changes_none_of_the_others(
+    make: Make, release: str, precision: str, last: list[str]
+) -> None:
+    compression = make(target=TARGETS["agx-orin-64"].with_tensorrt(release))
+    candidate = Candidate({"prune_ratio": 0, "runtime": "tensorrt", "precision": precision, "placement": "dla"})
+    assert chain(compression.of(candidate, previewed=True)) == ["train", *last]
+    assert chain(compression.of(candidate)) == ["train", *(name for name in last if name != "preview")]
+
+
+@pytest.mark.parametrize("make", [ONNX], indirect=True)
+def test_without_data_there_is_nothing_to_preview(compression: Compression) -> None:
+    candidate = Candidate({"precision": "int8", "runtime": "onnxruntime", "batch": 1})
+    assert chain(compression.of(candidate, previewed=True)) == ["blob", "quantise"]
 
 
 @pytest.mark.parametrize("make", [MODULE], indirect=True)

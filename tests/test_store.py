@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from explorer.errors import BadInput
-from explorer.result import Evaluation, Metric, Record, StageTime
+from explorer.result import RECORD_FORMAT, Evaluation, Metric, Record, StageTime, Stopped
 from explorer.store import TRIALS, newest, open_store, read, set_aside
 
 STUDY = {"study": "s", "objectives": [{"metric": "accuracy", "direction": "max"}], "experiment": {}}
@@ -74,8 +74,21 @@ def test_a_newer_record_is_refused_in_words(tmp_path: Path) -> None:
     write(tmp_path / "s", 1)
     trials = tmp_path / "s" / TRIALS
     trials.write_text(trials.read_text().replace('"format":1', '"format":99'))
-    with pytest.raises(BadInput, match="newer than 1"):
+    with pytest.raises(BadInput, match=f"newer than {RECORD_FORMAT}"):
         read(tmp_path / "s")
+
+
+def test_what_an_older_program_can_say_is_written_as_it_would(tmp_path: Path) -> None:
+    stopped = Stopped("short bench", 0.9962)
+    found = replace(record(1).evaluation, previewed={"accuracy": 594})
+    early = replace(record(1), state="dominated", evaluation=found, reason="dominated", stopped=stopped)
+    with open_store(tmp_path / "s", STUDY) as store:
+        store.append(record(0))
+        store.append(early)
+    lines = [json.loads(line) for line in (tmp_path / "s" / TRIALS).read_text().splitlines()]
+    assert [line["format"] for line in lines] == [1, 2]
+    assert not {"previewed", "stopped"} & set(lines[0])
+    assert read(tmp_path / "s").records[1] == early
 
 
 def test_not_a_number_never_reaches_the_disk(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class SearchPlan:
             or else a share of the time that measuring took.
         learn_from: earlier studies whose records warm the search, by name or folder.
         prior: a roofline model of the network on the board may steer the search.
+        ladder: whether candidates that are dominated for sure are stopped early, where the sampler can tell.
     """
 
     sampler: str = "auto"
@@ -77,6 +78,7 @@ class SearchPlan:
     race_s: float | None = None
     learn_from: tuple[str, ...] = ()
     prior: bool = True
+    ladder: bool = True
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ class Experiment:
                     "seed": self.search.seed,
                     "learn_from": list(self.search.learn_from),
                     "prior": "" if self.search.prior else "off",
+                    "ladder": "" if self.search.ladder else "off",
                 }
             ),
         }

@@ -37,8 +37,8 @@ def read_search(document: Document) -> SearchPlan:
     stop_below = _stop_below(section.stop_below)
     _check_learning(document, section)
     learn_from, race_s = tuple(section.learn_from), _race_s(section.race)
-    prior = section.prior == "auto"
-    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, race_s, learn_from, prior)
+    prior, ladder = section.prior == "auto", section.ladder == "auto"
+    return SearchPlan(section.sampler, trials, seconds, section.seed, stop_below, race_s, learn_from, prior, ladder)
 
 
 def _check_learning(document: Document, section: SearchSection) -> None:

@@ -113,6 +113,12 @@ class SearchSection(Section):
         "the search (front, auto) as far as it turns out to be right; it is never reported.",
         examples=["auto", "off"],
     )
+    ladder: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether a candidate is stopped once it is dominated with 99 % confidence: by its accuracy on this "
+        "host, where its board is another machine, or by a short measurement, where a whole one is long; auto for yes "
+        "where the sampler can tell (front), off for never.",
+    )
 
 
 class RecipeSection(Section):

@@ -82,6 +82,14 @@ class ArrayDataset:
         """Top-1 accuracy of class scores [M, classes, …] with its Wilson interval."""
         return {name: tally.metric() for name, tally in self.tallies(outputs).items()}
 
+    def subset(self, samples: int) -> ArrayDataset:
+        """With `samples` of the test inputs, spread evenly over the array."""
+        if samples >= len(self._test.labels):
+            return self
+        chosen = spread(len(self._test.labels), samples)
+        test = self._test.inputs[chosen], self._test.labels[chosen]
+        return ArrayDataset(self._train.inputs, self._train.labels, *test)
+
     def fingerprint(self) -> str:
         """sha256 of the four arrays."""
         digest = hashlib.sha256()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,10 @@ from PIL import Image, UnidentifiedImageError
 from explorer.datasets import protocol
 from explorer.datasets.arrays import spread
 from explorer.datasets.cache import cached, key_of
+from explorer.datasets.part import Part
 from explorer.datasets.pretreatment import Pixels, cut, pretreat_all
 from explorer.datasets.protocol import Walk
-from explorer.datasets.protocols import Floats, Labels
+from explorer.datasets.protocols import Dataset, Floats, Labels
 from explorer.errors import BadInput, Problem
 from explorer.result import Metric
 from explorer.tally import Tally
@@ -126,7 +127,10 @@ class CasiaB:
 
     def evaluation(self) -> Floats:
         """All test inputs, in the order of `walks`."""
-        return np.stack([self._test.even(index) for index in range(len(self._test.walks))])
+        return self._inputs(range(len(self._test.walks)))
+
+    def _inputs(self, places: Iterable[int]) -> Floats:
+        return np.stack([self._test.even(int(place)) for place in places])
 
     def tallies(self, outputs: Floats) -> dict[str, Tally]:
         """What `score` counts, subject by subject."""
@@ -135,6 +139,14 @@ class CasiaB:
     def score(self, outputs: Floats) -> dict[str, Metric]:
         """Rank-1 by the gait protocol: gallery nm-01…04; probes nm-05…06, bg, cl."""
         return protocol.score(outputs, self.walks)
+
+    def subset(self, samples: int) -> Dataset:
+        """Everybody enrolled, and some subjects who probe."""
+        chosen = protocol.part(self.walks, samples)
+        if chosen is None:
+            return self
+        walks = [self.walks[place] for place in chosen]
+        return Part(self, chosen, self._inputs, lambda outputs: protocol.tallies(outputs, walks))
 
     def fingerprint(self) -> str:
         """From the options, and the names and sizes of all files."""

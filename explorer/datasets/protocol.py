@@ -16,12 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.datasets.arrays import spread
 from explorer.datasets.protocols import Floats
 from explorer.result import Metric
 from explorer.tally import Tally
 
 GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
 PROBES = {"": ("nm-05", "nm-06"), "_bg": ("bg-01", "bg-02"), "_cl": ("cl-01", "cl-02")}
+PROBING_MIN = 10  # subjects: of fewer the interval of a score says little
 
 
 @dataclass(frozen=True, order=True)
@@ -118,6 +120,22 @@ def tallies(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Tally]:
         counts[f"accuracy{suffix}"] = counted.tally(identical=not several)
         counts[f"accuracy{suffix}_identical"] = counted.tally(identical=True)
     return {name: tally for name, tally in counts.items() if tally is not None}
+
+
+def part(walks: Sequence[Walk], samples: int) -> NDArray[np.int64] | None:
+    """Places of about `samples` sequences by which the protocol comes to the same: everybody is enrolled, and some
+    subjects, spread evenly over all, probe; None where that leaves nobody out.
+
+    Fewer enrolled people would be told apart more easily, and a score that is too good.
+    """
+    subjects = sorted({walk.subject for walk in walks})
+    enrolled = sum(walk.kind in GALLERY for walk in walks)
+    probes_each = (len(walks) - enrolled) / len(subjects)
+    wanted = max(PROBING_MIN, int((samples - enrolled) / probes_each)) if probes_each else len(subjects)
+    if wanted >= len(subjects):
+        return None
+    probing = {subjects[place] for place in spread(len(subjects), wanted)}
+    return np.array([i for i, w in enumerate(walks) if w.kind in GALLERY or w.subject in probing], np.int64)
 
 
 def score(embeddings: Floats, walks: Sequence[Walk]) -> dict[str, Metric]:

@@ -5,8 +5,8 @@ calibration(n)  fixed inputs of the training split, from which a quantiser learn
 evaluation()    fixed test inputs: they are sent to the device, which returns its outputs
 score(outputs)  what those outputs are worth, by the dataset's own protocol
 
-tallies(outputs) is welcome and not owed: the counts behind the scores, by which two networks are compared answer by
-answer (`Tallying`).
+Welcome and not owed: tallies(outputs), the counts behind the scores, by which two networks are compared answer by
+answer (`Tallying`); subset(samples), by which a network is judged before a board has seen it (`Subsetting`).
 """
 
 from __future__ import annotations
@@ -82,4 +82,16 @@ class Tallying(Protocol):
 
     def tallies(self, outputs: Floats) -> dict[str, Tally]:
         """Counts by metric; a metric that has them is their `Tally.metric`, as `score` returns it."""
+        ...
+
+
+@runtime_checkable
+class Subsetting(Protocol):
+    """A dataset that can be tested on a part of its samples."""
+
+    def subset(self, samples: int) -> Dataset:
+        """The same data with about `samples` test inputs, always the same ones; itself where it has no more.
+
+        Its scores must be expected to be those of the whole: a part of the questions, none of them easier or harder.
+        """
         ...

@@ -97,10 +97,14 @@ def derived(measurement: Measurement, given: Given, score: Score | None = None) 
     simulated = tuple(metrics) if measurement.simulated else ()
     metrics, scaled = _scale(measurement, metrics, given).apply(metrics)
     metrics |= {name: Metric(value) for name, value in given.exact.items()}
-    metrics |= {name: told.metric() if isinstance(told, Tally) else told for name, told in (score or {}).items()}
     doubts = (*flags, *given.scale.doubts, *_beyond(measurement, given), *given.doubts)
-    figures = {name: rounded(metric) for name, metric in metrics.items()}
-    return Derived(figures, estimated, simulated, tuple(dict.fromkeys(doubts)), scaled)
+    told = figures({**metrics, **(score or {})})
+    return Derived(told, estimated, simulated, tuple(dict.fromkeys(doubts)), scaled)
+
+
+def figures(score: Score) -> Metrics:
+    """What counts and metrics come to, as they are recorded."""
+    return {name: rounded(told.metric() if isinstance(told, Tally) else told) for name, told in score.items()}
 
 
 def _beyond(measurement: Measurement, given: Given) -> tuple[str, ...]:

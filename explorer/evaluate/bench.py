@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -23,6 +23,13 @@ from explorer.scale import Limits, Scale
 Reference = tuple[Built, Mapping[str, Any]]
 # (board, ONNX file, its sha256, deployment) → the engine, on that board.
 Builder = Callable[[Device, Path, str, Mapping[str, Any]], Built]
+
+
+class Hope(Protocol):
+    """What is believed of a candidate before it is tried."""
+
+    def chance(self, metrics: Mapping[str, Metric]) -> float:
+        """That no candidate known so far dominates it, by what was measured of it until now."""
 
 
 def on_the_board(board: Device, source: Path, sha256: str, deployment: Mapping[str, Any]) -> Built:
@@ -47,6 +54,7 @@ class Bench:
     always_void: bool = False  # the board throttles whatever it is given: its numbers are flagged, not void
     builder: Builder = on_the_board  # makes the engine
     foresight: Foresight | None = None  # what is known to fail before a board is asked
+    hope: Hope | None = None  # of the candidate that is tried; None: it is seen through, whatever it turns out to be
     note: Callable[[str], None] = lambda _: None  # hears what a person should know
 
     def quiet(self) -> AbstractContextManager[None]:

@@ -44,6 +44,17 @@ def build(
     return built
 
 
+def refuse(network: Done, deployment: Mapping[str, Any], bench: Bench, *, follows_from: Mapping[str, Value]) -> None:
+    """Refuse what is known to be impossible on the bench's board, before anything is asked of it.
+
+    Raises:
+        Infeasible, JobFailed: as for `build`.
+    """
+    if bench.foresight is not None:
+        source = bench.pipeline.artifacts.path(network.sha256)
+        _refuse(bench.foresight, source, network.sha256, deployment, bench, follows_from)
+
+
 @contextmanager
 def _foreseen(
     source: Path, sha256: str, deployment: Mapping[str, Any], bench: Bench, follows_from: Mapping[str, Value]
@@ -52,18 +63,29 @@ def _foreseen(
     if bench.foresight is None:
         yield
         return
-    try:
-        why = bench.foresight.of(source, sha256, deployment)
-    except BadInput as error:  # the candidate's file, not the board, is at fault
-        raise JobFailed(str(error)) from error
-    if why:
-        reason = "; ".join(map(str, why))
-        raise Infeasible(on_board(bench.device.name, reason), because=_culprit(why, deployment, follows_from))
+    _refuse(bench.foresight, source, sha256, deployment, bench, follows_from)
     try:
         yield
     except Infeasible as refusal:
         _learn(bench, bench.foresight, sha256, deployment, refusal)
         raise
+
+
+def _refuse(
+    foresight: Foresight,
+    source: Path,
+    sha256: str,
+    deployment: Mapping[str, Any],
+    bench: Bench,
+    follows_from: Mapping[str, Value],
+) -> None:
+    try:
+        why = foresight.of(source, sha256, deployment)
+    except BadInput as error:  # the candidate's file, not the board, is at fault
+        raise JobFailed(str(error)) from error
+    if why:
+        reason = "; ".join(map(str, why))
+        raise Infeasible(on_board(bench.device.name, reason), because=_culprit(why, deployment, follows_from))
 
 
 def _culprit(

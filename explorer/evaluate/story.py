@@ -15,10 +15,11 @@ from explorer.derivation import Given, Score, derived
 from explorer.device.parcel import sha256_of_arrays
 from explorer.errors import ExplorerError, Infeasible, JobFailed
 from explorer.evaluate.bench import Bench, Clock
-from explorer.evaluate.building import build
-from explorer.evaluate.taking import batch, measure, take, units, verified
+from explorer.evaluate.building import build, refuse
+from explorer.evaluate.ladder import Preview, look
+from explorer.evaluate.taking import Taken, batch, glance, measure, take, units, verified
 from explorer.pipeline import Done
-from explorer.result import Constraint, Evaluation, Metric
+from explorer.result import Constraint, Evaluation, Metric, StageTime
 from explorer.space import Candidate
 
 Metrics = dict[str, Metric]
@@ -35,17 +36,25 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
 
     Raises:
         Infeasible: the device cannot run it, or it breaks a constraint; what was measured until then is kept.
+        Dominated: others are better for sure; what was measured until then is kept.
         JobFailed: something broke for a reason that says nothing certain about the candidate.
         DeviceLost: the device went away.
     """
     clock, deployment = Clock(dict(network.times)), candidate.deployment
+    artifacts = {**network.outputs, "onnx": network.sha256}
+    preview = _preview(candidate, network, bench, stages=clock.times, artifacts=artifacts)
     built = build(network, deployment, bench, clock, follows_from=candidate.network)
-    artifacts = {**network.outputs, "onnx": network.sha256, "engine": built.engine}
+    artifacts |= {"engine": built.engine}
+    climbing = bench.hope is not None and plan.is_long(bench.experiment)
+    if climbing and not (short := glance(built, candidate, network, bench, clock, once)).void:
+        look("short bench", _so_far(short, preview, clock, artifacts), bench)
     taken = take(built, candidate, network, bench, clock, once)
     calibration = network.infos.get("quantise", {}).get("calibration", {})
     taken = replace(taken, units=units(built, network, taken.measurement, bench), calibration=calibration)
     evaluation = taken.evaluation(stages=clock.times, artifacts=artifacts)
     keep(bench.experiment.constraints, evaluation)  # cheap before dear
+    if climbing:
+        look("full bench", _so_far(taken, preview, clock, artifacts), bench)
     taken = verified(taken, built, deployment, bench, clock)
     with _measurement_stands():
         with clock.step("infer"):
@@ -57,6 +66,28 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
     keep(bench.experiment.constraints, evaluation)
     _complete(bench, evaluation)
     return evaluation
+
+
+def _preview(
+    candidate: Candidate,
+    network: Done,
+    bench: Bench,
+    *,
+    stages: Mapping[str, StageTime],
+    artifacts: Mapping[str, str],
+) -> Preview:
+    """What the host made of the network, if anybody asks; what is impossible is refused before that counts."""
+    preview = Preview() if bench.hope is None else Preview.of(network)
+    if preview.samples:
+        refuse(network, candidate.deployment, bench, follows_from=candidate.network)
+        look("preview", preview.evaluation(stages=stages, artifacts=artifacts), bench)
+    return preview
+
+
+def _so_far(taken: Taken, preview: Preview, clock: Clock, artifacts: Mapping[str, str]) -> Evaluation:
+    """What is known of a candidate whose outputs nobody has scored on the board."""
+    found = taken.evaluation(preview.score or None, stages=clock.times, artifacts=artifacts)
+    return replace(found, previewed=preview.told)
 
 
 def measured(candidate: Candidate, network: Done, bench: Bench) -> Metrics:

@@ -31,6 +31,11 @@ class Taken:
     verified: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def void(self) -> tuple[str, ...]:
+        """Why it is none."""
+        return derived(self.measurement, self.given).void
+
     def evaluation(
         self, score: Score | None = None, *, stages: Mapping[str, StageTime], artifacts: Mapping[str, str]
     ) -> Evaluation:
@@ -71,7 +76,7 @@ def take(built: Built, candidate: Candidate, network: Done, bench: Bench, clock:
     for attempt in range(2):
         name = f"{once}/again" if once and attempt else once
         taken = _once(built, candidate, network, bench, clock, name)
-        void = derived(taken.measurement, taken.given).void
+        void = taken.void
         if not void or bench.always_void:
             return taken
     words = f"void: {' and '.join(void)}, and so when it was taken once more"
@@ -80,34 +85,46 @@ def take(built: Built, candidate: Candidate, network: Done, bench: Bench, clock:
     )
 
 
-def _once(built: Built, candidate: Candidate, network: Done, bench: Bench, clock: Clock, once: str) -> Taken:
+def glance(built: Built, candidate: Candidate, network: Done, bench: Bench, clock: Clock, once: str) -> Taken:
+    """A short measurement; it may be none, which the whole one will see to.
+
+    Raises:
+        Infeasible, JobFailed, DeviceLost: it could not be taken.
+    """
+    return _once(built, candidate, network, bench, clock, f"{once}/short" if once else "", short=True)
+
+
+def _once(
+    built: Built, candidate: Candidate, network: Done, bench: Bench, clock: Clock, once: str, *, short: bool = False
+) -> Taken:
     """One measurement: beside the reference where there is one and the board can hold both, else alone."""
     deployment, exact = candidate.deployment, _sizes(built, network)
     doubts: tuple[str, ...] = ()
     if bench.reference is not None:
         try:
-            measurement = measure(built, deployment, bench, clock, once)
+            measurement = measure(built, deployment, bench, clock, once, short=short)
         except JobFailed as failure:  # of memory mostly: two engines need more than one
             bench.note(f"{candidate}: measured without the reference beside it: {failure}")
-            measurement = measure(
-                built, deployment, replace(bench, reference=None), clock, f"{once}/alone" if once else ""
-            )
+            alone, name = replace(bench, reference=None), f"{once}/alone" if once else ""
+            measurement = measure(built, deployment, alone, clock, name, short=short)
             doubts = ("no-reference",)
     else:
-        measurement = measure(built, deployment, bench, clock, once)
+        measurement = measure(built, deployment, bench, clock, once, short=short)
     given = Given(batch(deployment), exact, bench.scale, bench.level, bench.limits, doubts)
     return Taken(measurement, given)
 
 
-def measure(built: Built, deployment: dict[str, Any], bench: Bench, clock: Clock, once: str = "") -> Measurement:
-    """One measurement, beside the bench's reference if it has one.
+def measure(
+    built: Built, deployment: dict[str, Any], bench: Bench, clock: Clock, once: str = "", *, short: bool = False
+) -> Measurement:
+    """One measurement, beside the bench's reference if it has one; the whole of it, or a short one.
 
     Raises:
         Infeasible, JobFailed, DeviceLost: as for `take`.
     """
     beside = () if bench.reference is None else (bench.reference,)
-    asked = plan.of_trial(bench.experiment, beside=bool(beside))
-    with clock.step("measure"), bench.quiet():
+    asked = (plan.of_short if short else plan.of_trial)(bench.experiment, beside=bool(beside))
+    with clock.step("short" if short else "measure"), bench.quiet():
         return bench.device.measure(built, deployment, asked, inputs=bench.inputs, once=once, beside=beside)
 
 

@@ -19,7 +19,7 @@ from explorer.config import Experiment
 from explorer.datasets.protocols import Dataset
 from explorer.device import Device, connect
 from explorer.errors import BadInput, Infeasible, JobFailed, Problem, on_board
-from explorer.evaluate import Bench, Builder
+from explorer.evaluate import Bench, Builder, Hope
 from explorer.fleet.alike import differences
 from explorer.lacks import lacks
 from explorer.oracle import Foresight
@@ -44,6 +44,7 @@ class Turn:
         attempt: how often a job of this candidate failed before.
         measurement: how many measurements of it were in vain; part of the name of the next one.
         losses: with which words a board was lost with this candidate before.
+        hope: what it may come to, by what was known when a board was asked for it; None: it is seen through.
     """
 
     candidate: Candidate
@@ -52,6 +53,7 @@ class Turn:
     attempt: int = 0
     measurement: int = 0
     losses: tuple[str, ...] = ()
+    hope: Hope | None = None
 
 
 @dataclass(frozen=True)
@@ -162,11 +164,11 @@ class Duties:
             always_void: the board throttles whatever it is given: its numbers are flagged, not void.
 
         Raises:
-            Infeasible, JobFailed, DeviceLost: its endings.
+            Infeasible, Dominated, JobFailed, DeviceLost: its endings.
         """
         assert turn.network is not None  # a refused candidate is never handed to a board
         once = f"{self.created}/{turn.number}/{turn.measurement}"
-        bench = replace(self._bench(device, scale), always_void=always_void)
+        bench = replace(self._bench(device, scale), always_void=always_void, hope=turn.hope)
         if self._with_reference(turn):
             bench = self._beside(bench, turn.candidate)
         return evaluate.evaluate(turn.candidate, _made(turn.network, turn.candidate), bench, once=once)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from explorer.errors import BadInput, DeviceLost, Infeasible, JobFailed, NoDevice
+from explorer.errors import BadInput, DeviceLost, Dominated, Infeasible, JobFailed, NoDevice
 from explorer.fleet.duties import Capabilities, Heat, Turn
 from explorer.result import Evaluation
 from explorer.scale import Metrics, Scale
@@ -27,6 +27,9 @@ from explorer.statistics import Measurement
 # Seconds to wait before a lost board is tried again; the last for every further time.
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 CLOSING_S = 10.0  # for boards' threads to see that it is over, and to end a connection that one was making
+
+
+Ending = Evaluation | Infeasible | Dominated | JobFailed  # of a turn
 
 
 class Board(Protocol):
@@ -74,7 +77,7 @@ class Finished:
 
     member: Member
     turn: Turn
-    ending: Evaluation | Infeasible | JobFailed
+    ending: Ending
     started: str
     seconds: float
 
@@ -239,10 +242,10 @@ class Member:
     def _finished(self, turn: Turn) -> Finished:
         assert self.device is not None
         started, clock = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
-        ending: Evaluation | Infeasible | JobFailed
+        ending: Ending
         try:
             ending = self.duties.evaluate(self.device, turn, self.scale, always_void=self.always_void)
-        except (Infeasible, JobFailed) as verdict:
+        except (Infeasible, Dominated, JobFailed) as verdict:
             ending = verdict
         return Finished(self, turn, ending, started, time.monotonic() - clock)
 

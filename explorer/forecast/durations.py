@@ -25,7 +25,7 @@ from explorer.store import STUDY, StudyData, read
 
 THIS = "this study"
 # What a trial takes on the board beside its engine.
-ON_THE_BOARD = (MEASURE, "verify", "infer", "score")
+ON_THE_BOARD = ("short", MEASURE, "verify", "infer", "score")
 # Seconds of what was never timed here; nothing but a guess of the right order, and said to be one.
 ASSUMED_S = {
     "train": 600.0,
@@ -35,6 +35,7 @@ ASSUMED_S = {
     "quantise": 30.0,
     "ranges": 10.0,
     "cast": 10.0,
+    "preview": 10.0,
     BUILD: 60.0,
 }
 USUAL_S = 60.0  # of a stage that is not among them

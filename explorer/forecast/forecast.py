@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from explorer.store import STUDY, StudyData, read
 from explorer.study import open_dataset, refuse_other
 from explorer.study.budget import spent_s
 from explorer.study.race import SHARE, can_race
+from explorer.study.rungs import rungs_of
 from explorer.transports.boards import who_asks
 
 HOUR_S = 3600.0
@@ -129,7 +131,9 @@ def forecast(experiment: Experiment, *, results: Path, cache: Path, fresh: bool 
     trials = len(untried) if limit is None else max(0, min(limit - len(records), len(untried)))
     past = Past(experiment, records, others, board.capabilities or {})
     built = [Candidate(r.params, experiment.space.fixed) for r in records if BUILD in r.evaluation.stages]
-    found = needs(untried, compression.of, done=lambda stage: find(stage, artifacts) is not None, built=built)
+    previewed = rungs_of(experiment, experiment.space.size - len(cannot.reasons)).preview
+    network = partial(compression.of, previewed=previewed)
+    found = needs(untried, network, done=lambda stage: find(stage, artifacts) is not None, built=built)
     each = {need.name: past.duration(need.name) for need in found}
     work = _works(found, each, trials, experiment)
     left_s = _left_s(experiment, data)

@@ -16,7 +16,8 @@ from explorer.pipeline import Stage
 from explorer.space import ENGINE_AXES, Candidate
 
 BUILD, MEASURE = "build", "measure"
-ORDER = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")  # of a network; others come last
+# Of a network; others come last.
+ORDER = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast", "preview")
 
 Network = Callable[[Candidate], Stage | str]
 Piece = tuple[str, str]  # a stage's name, and what tells it from others of the name

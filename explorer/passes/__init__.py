@@ -1,7 +1,7 @@
 """The stages of compression: each reads files, writes one file, and tells what it did.
 
     train │ weights ──► prune ──► finetune ──► export ──► quantise ──► ranges
-                                                   └────┴──────► cast
+                                                   └────┴──────► cast       any of the last ones ──► preview
 
 A pass is a module with ``run(inputs, params, out, *, progress=None) -> info`` and a version; it knows nothing of
 caches, processes or the others. Importing this package is cheap: a pass and torch load when it is asked for.
@@ -30,6 +30,7 @@ PASSES = Registry(
         "quantise": ("explorer.passes:quantise", "int8 or fp8 by calibration, by a recipe for each runtime"),
         "cast": ("explorer.passes:cast", "fp16 or bf16 written into the network's own types"),
         "ranges": ("explorer.passes:ranges", "int8 as float ONNX with a calibration cache, as a DLA needs it"),
+        "preview": ("explorer.passes:preview", "score a network on this host, on a part of the test inputs"),
     },
 )
 
@@ -42,6 +43,7 @@ _VERSIONS: dict[str, tuple[int, tuple[str, ...]]] = {
     "quantise": (4, ("onnx", "onnxruntime")),
     "cast": (1, ("onnx", "onnxruntime")),
     "ranges": (1, ("onnx", "onnxruntime")),
+    "preview": (1, ("onnxruntime",)),
 }
 
 # How each runtime wants its int8: see `explorer.passes.quantise`.

@@ -12,7 +12,7 @@ shares of joint draws: of all readings with their covariance, and of the test su
 
 from explorer.ranking.paired import Paired, compare
 from explorer.ranking.race import next_race
-from explorer.ranking.spread import Spread
+from explorer.ranking.spread import ONCE, Spread
 from explorer.ranking.standing import Standing, standing
 
-__all__ = ["Paired", "Spread", "Standing", "compare", "next_race", "standing"]
+__all__ = ["ONCE", "Paired", "Spread", "Standing", "compare", "next_race", "standing"]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from explorer.pareto import Front, hypervolume
 from explorer.result import Constraint, Objective, Record
-from explorer.search.search import Prior, Search, scaled
+from explorer.search.quantities import scaled
+from explorer.search.search import Prior, Search
 from explorer.space import Space
 
 Floats = NDArray[np.float64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from explorer.space import Axis, Candidate, Space, Value
 from explorer.store import StudyData
 
 EACH_S = 60.0  # a trial, where nothing is known of how long it took
+
+
+_WHY = {"failed": "failed", "dominated": "were stopped early as dominated"}
 
 
 def problem_of(source: str, *, objectives: Sequence[str] = (), each_s: float | None = None) -> Replayed:
@@ -94,9 +98,9 @@ def _assumed(count: int, each_s: float | None, why: str) -> tuple[tuple[Cost, ..
 
 
 def _of_study(data: StudyData, each_s: float | None) -> Replayed:
-    """What failed is nobody's knowledge: those candidates are no part of the space."""
+    """What failed is nobody's knowledge, and what was stopped early is half known: they are no part of the space."""
     told = data.study.get("experiment", {})
-    records = {record.number: record for record in data.records if record.state != "failed"}
+    records = {record.number: record for record in data.records if record.state in ("complete", "infeasible")}
     axes = _axes(told.get("space", {}), [record.params for record in records.values()])
     places = {axis.name: {value: place for place, value in enumerate(axis.values)} for axis in axes}
     ranked = sorted(records.values(), key=lambda r: [place[r.params[name]] for name, place in places.items()])
@@ -107,7 +111,7 @@ def _of_study(data: StudyData, each_s: float | None) -> Replayed:
         costs, timing = _assumed(len(ranked), each_s, "")
     elif not any(map(sum, (cost.values() for cost in costs))):
         costs, timing = _assumed(len(ranked), None, "; the study was a table's and knew no seconds")
-    left_out = len(data.records) - len(ranked)
+    gone = Counter(record.state for record in data.records if record.number not in records)
     return Replayed(
         data.name,
         space,
@@ -117,7 +121,7 @@ def _of_study(data: StudyData, each_s: float | None) -> Replayed:
         costs,
         timing,
         assumed=timing.startswith("assumed"),
-        notes=(f"left out, because they failed: {left_out} trials",) if left_out else (),
+        notes=tuple(f"left out, because they {_WHY[state]}: {count} trials" for state, count in sorted(gone.items())),
     )
 
 

@@ -124,12 +124,18 @@ def _frame(view: View, records: tuple[Record, ...]) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = [
-        row(record, view) | {"state": record.state, "reason": record.reason} for record in records
+        row(record, view) | {"state": record.state, "reason": record.reason, "previewed": _previewed(record)}
+        for record in records
     ]
     metrics = [f"{name}{end}" for name in view.metrics for end in ("", "_low", "_high")]
-    frame = pd.DataFrame(rows, columns=columns(view, ending=["state", "reason"])).set_index("trial")
+    frame = pd.DataFrame(rows, columns=columns(view, ending=["state", "reason", "previewed"])).set_index("trial")
     frame["on_front"] = frame["on_front"].astype(bool)
     return frame.astype(dict.fromkeys([*metrics, "probability"], "float64"))
+
+
+def _previewed(record: Record) -> str:
+    """Metrics of a trial that was stopped early which its host has scored, and on how many samples."""
+    return " ".join(f"{name}={samples}" for name, samples in record.evaluation.previewed.items())
 
 
 def _html_table(view: View, metrics: list[str]) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from explorer import store
-from explorer.derivation import DERIVATION, of_raw, race, score_of
+from explorer.derivation import DERIVATION, figures, of_raw, race, score_of
 from explorer.errors import BadInput
-from explorer.result import Record
+from explorer.result import Evaluation, Record
 from explorer.store import StudyData
 
 # What of a record follows from its raw data.
@@ -84,7 +84,9 @@ def _compare(found: Recomputed, data: StudyData, record: Record) -> None:
         found.differs.append(f"{name}: {error}")
         return
     if raw is None:
-        if record.evaluation.recorded:
+        if record.evaluation.previewed and score is not None:
+            _note_again(found, record, replace(record.evaluation, metrics=figures(score_of(score))))
+        elif record.evaluation.recorded:
             found.recorded += 1
         elif record.metrics:
             found.differs.append(f"{name}: no raw data, its figures cannot be derived")
@@ -105,7 +107,11 @@ def _compare(found: Recomputed, data: StudyData, record: Record) -> None:
         flags=derived.flags,
         scaled=derived.scaled,
     )
-    _note(found, name, record.to_json(), replace(record, evaluation=again).to_json())
+    _note_again(found, record, again)
+
+
+def _note_again(found: Recomputed, record: Record, again: Evaluation) -> None:
+    _note(found, f"trial {record.number}", record.to_json(), replace(record, evaluation=again).to_json())
 
 
 def _note(found: Recomputed, name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -16,13 +19,18 @@ _ON_FRONT_BRIEFLY = "on front: the probability of belonging to it"
 _NAMED, _NAMED_BRIEFLY = 8, 4  # trials, before the others are counted
 _REASON = 160  # characters of a reason; the record has the rest
 _COUNTED = {"macs": "multiply-accumulates", "layers": "layers"}
+_BOARD = ("build", "short", "measure", "verify", "infer", "score")  # stages of a trial for which a board is kept busy
+_AFTER = {"preview": "a preview on this host", "short bench": "a short bench", "full bench": "a full bench"}
 _REASONS = 6  # groups of trials that a terminal is told of, one line each
+
+
+Kind = Literal["void", "failed", "infeasible"]
 
 
 class LeftOut(NamedTuple):
     """Trials that ended without a number for the same reason."""
 
-    kind: Literal["void", "failed", "infeasible"]
+    kind: Kind
     reason: str
     trials: tuple[int, ...]
 
@@ -42,6 +50,7 @@ def remarks(
         *footnotes(view, shown, metrics, brief=brief),
         *on_a_dla(shown),
         *about_the_verification(view.complete),
+        *dominated_early(view),
         *not_on_the_front(view),
     ]
 
@@ -157,6 +166,32 @@ def difference(paired: Paired) -> str:
     return f"{value:+.3f}{interval} {wording.p_value(paired.p_value)}"
 
 
+def dominated_early(view: View) -> Iterator[str]:
+    """Which trials were stopped because others are better for sure, after what, and what that has saved."""
+    stopped = [record.stopped for record in view.dominated if record.stopped]
+    if not stopped:
+        return
+    after = Counter(_AFTER[one.after] for one in stopped)
+    rungs = ", ".join(f"{count} after {rung}" for rung, count in after.items())
+    least = math.floor(1000 * min(one.confidence for one in stopped)) / 10
+    numbers = wording.trials([record.number for record in view.dominated])
+    yield f"dominated early ({numbers}): {rungs}, with {least:.1f} % confidence or more{_saved(view)}"
+
+
+def _saved(view: View) -> str:
+    """By what complete trials took on their boards."""
+    whole = [_on_the_board_s(record) for record in view.complete]
+    if not whole:
+        return ""
+    each = statistics.median(whole)
+    seconds = sum(max(0.0, each - _on_the_board_s(record)) for record in view.dominated)
+    return f"; they spared boards about {wording.duration(seconds)}, at the {each:.1f} s that a complete trial takes"
+
+
+def _on_the_board_s(record: Record) -> float:
+    return sum(time.seconds for name, time in record.evaluation.stages.items() if name in _BOARD and not time.cached)
+
+
 def not_on_the_front(view: View) -> Iterator[str]:
     """Which trials ended without a number, and why: void, failed, infeasible; a line a reason."""
     groups = left_out(view.records)
@@ -167,12 +202,13 @@ def not_on_the_front(view: View) -> Iterator[str]:
 
 
 def left_out(records: Iterable[Record]) -> list[LeftOut]:
-    """The trials without a number, those of one reason together: void ones first, then failed, then infeasible."""
-    groups: dict[tuple[Literal["void", "failed", "infeasible"], str], list[int]] = {}
+    """Trials that failed or cannot be, those of one reason together: void ones first, then failed, then infeasible."""
+    groups: dict[tuple[Kind, str], list[int]] = {}
     for record in sorted(records, key=lambda r: r.number):
-        if record.state != "complete":
+        if record.state in ("failed", "infeasible"):
             void = record.state == "failed" and flags.is_void(record.reason)
-            groups.setdefault(("void" if void else record.state, _reason(record, void=void)), []).append(record.number)
+            kind: Kind = "void" if void else "failed" if record.state == "failed" else "infeasible"
+            groups.setdefault((kind, _reason(record, void=void)), []).append(record.number)
     found = [LeftOut(kind, reason, tuple(numbers)) for (kind, reason), numbers in groups.items()]
     return sorted(found, key=lambda group: ("void", "failed", "infeasible").index(group.kind))
 

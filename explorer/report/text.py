@@ -36,6 +36,7 @@ def as_json(view: View, *, pareto: bool) -> str:
         "dense_fp32": view.baseline.number if view.baseline else None,
         "doubts": [_doubt(flag, trials) for flag, trials in doubts(view.complete).items()],
         "left_out": [{"state": g.kind, "reason": g.reason, "trials": list(g.trials)} for g in left_out(view.records)],
+        "dominated": [{"trial": r.number, **(r.stopped.to_json() if r.stopped else {})} for r in view.dominated],
         "impossible": {"of": view.data.space_size, "reasons": view.data.impossible},
         "ended": {"stop": view.data.ended["ended"], "why": view.data.ended["why"]} if view.data.ended else None,
         "ruled_out": [{name: one[name] for name in ("trial", "because", "left_out")} for one in view.data.ruled_out],

@@ -88,6 +88,11 @@ class View:
         return frozenset(record.number for record in self.front)
 
     @cached_property
+    def dominated(self) -> tuple[Record, ...]:
+        """The trials that were stopped because others are better for sure, by number."""
+        return tuple(sorted((r for r in self.records if r.state == "dominated"), key=lambda r: r.number))
+
+    @cached_property
     def baseline(self) -> Record | None:
         """The net as it was: dense, fp32, the smallest batch, the fewest threads, the first such trial."""
         dense = [record for record in self.complete if self._is_dense_fp32(record)]
@@ -185,9 +190,7 @@ class View:
     @property
     def headline(self) -> str:
         """One line: how many trials, how large a front."""
-        order = {"complete": 0, "infeasible": 1, "failed": 2}
-        states = sorted(self.trials.items(), key=lambda item: order.get(item[0], 3))
-        counts = ", ".join(f"{count} {state}" for state, count in states) or "no trials"
+        counts = wording.endings(record.state for record in self.records) or "no trials"
         return f"{self.name}: {counts}; {len(self.front)} on the front"
 
     @property
@@ -260,7 +263,7 @@ def _notes(data: StudyData, complete: tuple[Record, ...], compared: tuple[Record
     if not data.records:
         yield "No trial has been recorded yet; 'explorer run' with the same space file starts or continues the study."
     elif not complete:
-        states = ", ".join(f"{count} {state}" for state, count in Counter(r.state for r in data.records).items())
+        states = wording.endings(record.state for record in data.records)
         reason = next((r.reason for r in data.records if r.reason), "no reason was recorded")
         why = f"N{told[1:]}." if (told := unmet(data.records)) else f"The first reason given: {reason}"
         yet = "" if data.ended else " yet"

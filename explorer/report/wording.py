@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from explorer.result import Metric, Record
@@ -30,6 +31,17 @@ MEANING = {
     RECORDED: "recorded: read from a table that was measured before",
     SCALED: "brought to one scale by the reference engine measured beside (boards.jsonl)",
 }
+
+
+# How a trial ended, in the order in which endings are counted, and in words where its name is not enough.
+ENDINGS = {"complete": "complete", "dominated": "dominated early", "infeasible": "infeasible", "failed": "failed"}
+
+
+def endings(states: Iterable[str]) -> str:
+    """``52 complete, 4 dominated early``; empty for no trials."""
+    order, counted = list(ENDINGS), Counter(states)
+    found = sorted(counted.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+    return ", ".join(f"{count} {ENDINGS.get(state, state)}" for state, count in found)
 
 
 def title(name: str) -> tuple[str, str]:
@@ -105,6 +117,12 @@ def chance(probability: float | None) -> str:
     if probability >= 0.995 or probability < 0.005:
         return ">0.99" if probability > 0.5 else "<0.01"
     return f"{probability:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """``3m05s``, ``2h07m``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}h{minutes % 60:02d}m" if minutes >= 60 else f"{minutes}m{rest:02d}s"
 
 
 def p_value(p: float) -> str:

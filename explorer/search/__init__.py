@@ -20,6 +20,18 @@ SAMPLERS = Registry(
     },
 )
 
+LARGE = 30_000  # candidates: beyond, looking at each of them takes too long
+
+
+def at_work(sampler: str, candidates: int) -> str:
+    """The sampler that is taken for so many candidates: "auto" leaves the choice to their number."""
+    return "tpe" if sampler == "auto" and candidates > LARGE else sampler
+
+
+def is_front(sampler: str, candidates: int) -> bool:
+    """Whether our own sampler is taken, which alone uses what a model foretells and tells what it expects."""
+    return at_work(sampler, candidates) in ("auto", "front")
+
 
 def check_sampler(name: str) -> None:
     """Raise unless it is the name of a sampler, or may be ``module:callable``.

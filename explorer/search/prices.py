@@ -3,7 +3,7 @@
 | stages | are shared by candidates that are alike in |
 |---|---|
 | train, prune, finetune | what changes weights |
-| export, quantise, ranges, cast | and how the network is written down |
+| export, quantise, ranges, cast, preview | and how the network is written down |
 | build | and what an engine is built for |
 | all others | nothing: each candidate has its own |
 
@@ -28,7 +28,7 @@ from explorer.space import ENGINE_AXES, NETWORK_AXES, TRAINING_AXES, Candidate
 
 SHARED = (
     (TRAINING_AXES, ("train", "prune", "finetune")),
-    (NETWORK_AXES, ("export", "quantise", "ranges", "cast")),
+    (NETWORK_AXES, ("export", "quantise", "ranges", "cast", "preview")),
     (ENGINE_AXES, ("build",)),
 )
 AS_LONG_AGAIN = 2.0

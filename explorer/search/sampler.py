@@ -209,7 +209,7 @@ class _Table:
     def _pairs(self, chosen: Sequence[int]) -> list[tuple[str, ...]]:
         """Axes without an order, two by two: how two words go together does not follow from either."""
         words = [self._names[j] for j in chosen if not self._axis(self._names[j]).ordinal]
-        pairs = list(itertools.combinations(words, 2))
+        pairs: list[tuple[str, ...]] = list(itertools.combinations(words, 2))
         return pairs if len(pairs) <= PAIRS else []
 
     def _alike(self, axes: Collection[str]) -> Ints:

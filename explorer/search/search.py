@@ -3,6 +3,7 @@
 How an ending is told:
 
     complete     the objectives' values (logarithms where ratios matter) and the constraints' violations
+    dominated    a finished trial with the values of the objectives that were measured by then; nothing is violated
     infeasible   a finished trial whose constraints are violated; an objective that was not measured takes the worst
                  value seen so far (0 while nothing was): the sampler learns from the violation, not from the number
     failed       a failed trial: nothing is learned, and the candidate is not proposed again
@@ -10,10 +11,9 @@ How an ending is told:
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -23,50 +23,32 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from explorer.result import Constraint, Metric, Objective, Record
-from explorer.search import SAMPLERS
+from explorer.result import Constraint, Objective, Record
+from explorer.search import SAMPLERS, at_work
 from explorer.search.distinct import Distinct, Grid
+from explorer.search.hope import Hope
 from explorer.search.prices import Prices
-from explorer.search.prospect import Prospect
+from explorer.search.quantities import (
+    OF_NETWORKS,
+    OF_THE_ENGINE,
+    SCORES,
+    foretold_by_model,
+    scaled,
+    value_of,
+    violation_of,
+)
 from explorer.search.sampler import UNMEASURED, FrontSampler, Known
 from explorer.search.transfer import foretold, told_by
-from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, TRAINING_AXES, Candidate, Params, Space
+from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, Candidate, Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth a line is told by whoever asks
-
-# Metrics that are positive and matter by ratio: the sampler sees their logarithm.
-LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
 
 # Whether a board can be had in a mode depends on how it is set up, which somebody may have changed since a run ended:
 # what a trial has shown of these axes holds for the run.
 ASKED_ANEW = frozenset(("power_mode",))
 
-# Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
-# not change.
-OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
-# Whose luck scores share: a checkpoint's, and that of a network that runs in one precision.
-OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
-SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
-_FLAT = 1e-9
-_Z95 = 1.96  # standard deviations from the middle of a 95 % interval to its ends
-
+# What a model says of a candidate: metric → value in its unit.
 Prior = Callable[[Candidate], Mapping[str, float]]
-
-LARGE = 30_000  # candidates: beyond, looking at each of them takes too long
-
-
-@dataclass(frozen=True)
-class Hope:
-    """What a candidate may come to, in the terms of a study."""
-
-    prospect: Prospect
-    objectives: tuple[Objective, ...]
-
-    def chance(self, metrics: Mapping[str, Metric]) -> float:
-        """That no candidate known so far dominates it, by what was measured of it until now."""
-        told = [_gain_and_sd(objective, metrics.get(objective.metric)) for objective in self.objectives]
-        gains, off = (np.array(part) for part in zip(*told, strict=True))
-        return self.prospect.chance(gains, off)
 
 
 class Search:
@@ -104,7 +86,7 @@ class Search:
         self._worst = [0.0] * len(self._objectives)
         self._seen_values = False
         other = (seed + 7919 * len(records)) % 2**32  # a resumed study goes on differently from how it began
-        self.sampler = chosen(sampler, len(self._grid.candidates))
+        self.sampler = at_work(sampler, len(self._grid.candidates))
         made = SAMPLERS.load(self.sampler)
         self._inner = made(seed if made is FrontSampler else other)  # but for ours: as if nothing had happened
         self._sampler = Distinct(self._inner, self._grid, seed=other)
@@ -147,8 +129,8 @@ class Search:
     def _foretelling(self, known: Known, earlier: Sequence[Sequence[Record]], prior: Prior | None) -> Known:
         """With what a model says of the quantities, and other studies that have measured them too."""
         quantities: dict[int | str, Callable[[Record], float | None]] = {
-            **{i: partial(_objective, objective) for i, objective in enumerate(self._objectives)},
-            **{str(one): partial(_violation, one) for one in self._constraints if str(one) not in known.limits},
+            **{i: partial(value_of, objective) for i, objective in enumerate(self._objectives)},
+            **{str(one): partial(violation_of, one) for one in self._constraints if str(one) not in known.limits},
         }
         params = [candidate.params for candidate in self._grid.candidates]
         told = [] if prior is None else [prior(candidate) for candidate in self._grid.candidates]
@@ -160,7 +142,7 @@ class Search:
                 foretold(axes, params, told_by(records, of, known.shared.get(quantity, ()))) for records in earlier
             ]
             if isinstance(quantity, int):
-                columns.append(_column(self._objectives[quantity].metric, told))
+                columns.append(foretold_by_model(self._objectives[quantity].metric, told))
             if there := [column for column in columns if column is not None]:
                 found[quantity] = np.stack(there, axis=1)
         return replace(known, foretold=found)
@@ -226,13 +208,18 @@ class Search:
         self._asked[candidate.key] = trial
         return candidate
 
-    def prospect(self, candidate: Candidate) -> Hope | None:
-        """What a candidate that was asked for may come to, by what is known now; None where nothing can be said."""
+    def prospect(self, candidate: Candidate, *, spread: float = 0.0) -> Hope | None:
+        """What a candidate that was asked for may come to, by what is known now; None where nothing can be said.
+
+        Args:
+            candidate: under way.
+            spread: what a measured time or energy may be off by from run to run, as a share of it.
+        """
         if not isinstance(self._inner, FrontSampler):
             return None
         trial = self._asked[candidate.key]
         found = self._inner.prospect(self._study, self._study.trials[trial.number])
-        return None if found is None else Hope(found, self._objectives)
+        return None if found is None else Hope.of(found, self._objectives, spread=spread)
 
     def proposal(self, params: Params) -> Candidate | None:
         """The candidate of these parameters, if the space holds it and nobody has tried it."""
@@ -312,54 +299,9 @@ class Search:
         self._seen_values = True
 
 
-def chosen(sampler: str, candidates: int) -> str:
-    """The sampler that is at work for a space of so many: "auto" leaves the choice to its size."""
-    return "tpe" if sampler == "auto" and candidates > LARGE else sampler
-
-
-def takes_prior(sampler: str, candidates: int) -> bool:
-    """Whether what a model says of candidates is of any use to the sampler that is at work."""
-    return SAMPLERS.load(chosen(sampler, candidates)) is FrontSampler
-
-
-def _column(metric: str, told: Sequence[Mapping[str, float]]) -> NDArray[np.float64] | None:
-    """What a model says of a metric of every candidate, at mean 0 and variance 1; None where it says nothing."""
-    values = np.array([scaled(metric, one.get(metric, math.nan)) for one in told])
-    if not values.size or not np.isfinite(values).all() or np.ptp(values) <= _FLAT * np.abs(values).max():
-        return None
-    return np.asarray((values - values.mean()) / values.std())
-
-
 def _lasts(because: Params) -> bool:
     """Whether a rule holds for the runs to come."""
     return not ASKED_ANEW.intersection(because)
-
-
-def _objective(objective: Objective, record: Record) -> float | None:
-    """As the sampler sees it."""
-    metric = record.metrics.get(objective.metric)
-    return None if metric is None else scaled(objective.metric, metric.value)
-
-
-def _gain_and_sd(objective: Objective, metric: Metric | None) -> tuple[float, float]:
-    """As the sampler sees it, larger is better; NaN where it was not measured."""
-    if metric is None:
-        return math.nan, 0.0
-    gain = objective.gain(scaled(objective.metric, metric.value))
-    if metric.low is None or metric.high is None:
-        return gain, 0.0
-    low, high = (scaled(objective.metric, end) for end in (metric.low, metric.high))
-    return gain, abs(high - low) / (2 * _Z95)
-
-
-def _violation(constraint: Constraint, record: Record) -> float | None:
-    metric = record.metrics.get(constraint.metric)
-    return None if metric is None else constraint.violation(metric.value)
-
-
-def scaled(metric: str, value: float) -> float:
-    """The value as samplers see it: its logarithm where ratios matter."""
-    return math.log(value) if metric.startswith(LOGARITHMIC) and value > 0 else value
 
 
 def baseline(candidates: Sequence[Candidate]) -> Candidate:

@@ -77,7 +77,7 @@ class Control:
             past.keep(board, str(line.get("power_mode", "")), Metric.from_json(line["latency_ms"]))
 
     def _count(self, record: Record) -> None:
-        if record.metrics:  # something was measured
+        if set(record.metrics).difference(record.evaluation.previewed):  # something was measured
             void = bool(_void_flags(record))
             self._void[record.device] = self._void.get(record.device, 0) + 1 if void else 0
 

@@ -17,7 +17,8 @@ from explorer.config import Experiment
 from explorer.errors import ExplorerError, in_one_line
 from explorer.oracle import Graph
 from explorer.roofline import METRICS, Roofline
-from explorer.search.search import Prior, takes_prior
+from explorer.search import is_front
+from explorer.search.search import Prior
 
 KEY = "foretold"  # in study.json
 
@@ -67,7 +68,7 @@ def foretold(
         kept: ``study.json`` of a study that goes on; None for a new one.
     """
     metrics = tuple(one.metric for one in experiment.objectives if one.metric in METRICS)
-    if not experiment.search.prior or not metrics or not takes_prior(experiment.search.sampler, candidates):
+    if not experiment.search.prior or not metrics or not is_front(experiment.search.sampler, candidates):
         return None
     if kept is not None and KEY not in kept:
         return None

@@ -11,21 +11,23 @@ answers from memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from explorer.config import Experiment
-from explorer.errors import DeviceLost, Infeasible, JobFailed, in_one_line
+from explorer.errors import DeviceLost, Dominated, Infeasible, JobFailed, in_one_line
 from explorer.evaluate import violations
 from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
-from explorer.fleet.member import Broke, Event, Finished, Joined, Left, Lost, Member, Raced, Said
+from explorer.fleet.member import Broke, Ending, Event, Finished, Joined, Left, Lost, Member, Raced, Said
 from explorer.impossible import Impossible, ruled_out
 from explorer.pipeline import Done
-from explorer.result import Evaluation, Record
+from explorer.ranking import ONCE
+from explorer.result import Evaluation, Record, Stopped
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
 from explorer.statistics import Measurement
@@ -39,6 +41,8 @@ from explorer.study.race import Racing, result_of, share_s
 from explorer.study.watcher import Watcher
 from explorer.study.workshop import Workshop
 
+# What runs of two candidates differ by: whoever is nearly as good as another may have had the worse luck of the two.
+APART = math.sqrt(2) * ONCE
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
 # and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
 LOSSES_IN_A_ROW, LOSSES = 3, 5
@@ -46,7 +50,10 @@ LOST_AGAIN = " (lost again and again, and finished nothing between)"
 
 
 class Loop:
-    """The loop's state: what is asked, what is under way on which board, and how much of the budget is left."""
+    """The loop's state: what is asked, what is under way on which board, and how much of the budget is left.
+
+    With a `ladder`, boards are told what each candidate may come to, so that they stop those that are dominated.
+    """
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class Loop:
         watcher: Watcher,
         earlier: Sequence[Earlier] = (),
         foretold: Foretold | None = None,
+        ladder: bool = False,
     ) -> None:
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._prepare, self._watcher = workshop.prepare, watcher
@@ -76,7 +84,7 @@ class Loop:
             earlier=[one.records for one in earlier],
             prior=foretold.prior if foretold is not None else None,
         )
-        self._earlier, self._foretold = earlier, foretold
+        self._earlier, self._foretold, self._ladder = earlier, foretold, ladder
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
         self._heat: Heat | None = None  # the race under way
@@ -169,6 +177,8 @@ class Loop:
         if turn.number == NOT_BEGUN:
             turn = replace(turn, number=self._next_number)
             self._next_number += 1
+        if self._ladder:
+            turn = replace(turn, hope=self._search.prospect(turn.candidate, spread=APART))
         self._watcher.trial(turn.candidate)
         self._store.begin(turn.number, turn.candidate.params)
         self._under_way.add(turn.number)
@@ -277,7 +287,13 @@ class Loop:
     # Recording
 
     def _settle(
-        self, turn: Turn, ending: Evaluation | Infeasible | JobFailed, *, device: str, started: str, seconds: float
+        self,
+        turn: Turn,
+        ending: Ending,
+        *,
+        device: str,
+        started: str,
+        seconds: float,
     ) -> Record:
         """Write down how a candidate ended; then let the sampler and the watcher know."""
         record = self._record(turn, ending, device=device, started=started, seconds=seconds)
@@ -311,7 +327,13 @@ class Loop:
         self._budget.keep(share_s(self._experiment, (*self._before, *self.written)))
 
     def _record(
-        self, turn: Turn, ending: Evaluation | Infeasible | JobFailed, *, device: str, started: str, seconds: float
+        self,
+        turn: Turn,
+        ending: Ending,
+        *,
+        device: str,
+        started: str,
+        seconds: float,
     ) -> Record:
         record = Record(turn.number, "complete", turn.candidate.params, device, started, seconds)
         match ending:
@@ -321,8 +343,14 @@ class Loop:
                 because = ending.because if turn.candidate.has(ending.because) else {}
                 found = replace(record, state="infeasible", evaluation=measured, constraints=broken)
                 return replace(found, reason=str(ending), because=because)
+            case Dominated():
+                kept = {name: v for name, v in self._violations(ending.measured).items() if v <= 0}  # others: unjudged
+                found = replace(record, state="dominated", evaluation=ending.measured, constraints=kept)
+                return replace(found, reason=str(ending), stopped=Stopped(ending.after, round(ending.confidence, 6)))
             case JobFailed():
                 reason = "\n".join(filter(None, [str(ending), ending.log_tail]))
                 return replace(record, state="failed", evaluation=ending.measured or Evaluation(), reason=reason)
-        kept = violations(self._experiment.constraints, ending.metrics)
-        return replace(record, evaluation=ending, constraints=kept)
+        return replace(record, evaluation=ending, constraints=self._violations(ending))
+
+    def _violations(self, found: Evaluation) -> dict[str, float]:
+        return violations(self._experiment.constraints, found.metrics)

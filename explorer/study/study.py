@@ -40,6 +40,7 @@ from explorer.study.earlier import Earlier, earlier
 from explorer.study.foretold import KEY, Foretold, foretold
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
+from explorer.study.rungs import rungs_of
 from explorer.study.watcher import Watcher
 from explorer.study.workshop import Compressing, NothingToMake
 from explorer.transports import specs
@@ -132,7 +133,8 @@ def _explore(
         duties.created = store.describe(_described(experiment, fleet.any, learnt, model))["created"]
         store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
         control = Control(store, duties.past, watcher.note)
-        workshop = Compressing(compression, pipeline)
+        rungs = rungs_of(experiment, experiment.space.size - len(left_out.reasons))
+        workshop = Compressing(compression, pipeline, previewed=rungs.preview)
         loop = Loop(
             experiment,
             fleet,
@@ -143,6 +145,7 @@ def _explore(
             watcher=watcher,
             earlier=learnt,
             foretold=model,
+            ladder=rungs.any,
         )
         watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
         if told := sentence(left_out.to_json(), experiment.space.size):

@@ -20,13 +20,14 @@ class Workshop(Protocol):
 
 @dataclass(frozen=True)
 class Compressing:
-    """Networks are compressed for boards."""
+    """Networks are compressed for boards, and previewed where that may spare a board the work."""
 
     compression: Compression
     pipeline: Pipeline
+    previewed: bool = False
 
     def prepare(self, candidate: Candidate) -> Future[Done]:
-        return self.pipeline.prepare(self.compression.of(candidate))
+        return self.pipeline.prepare(self.compression.of(candidate, previewed=self.previewed))
 
 
 class NothingToMake:

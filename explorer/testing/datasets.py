@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from explorer.datasets.protocols import Dataset, Tallying
+from explorer.datasets.protocols import Dataset, Subsetting, Tallying
 from explorer.tally import Tally
 
 
@@ -73,6 +73,20 @@ class DatasetContract:
         scores = dataset.score(outputs)
         for name, tally in dataset.tallies(outputs).items():
             assert Tally.from_json(tally.to_json()).metric() == scores[name]
+
+    def test_a_part_has_some_of_the_questions_of_the_whole(self, dataset: Dataset) -> None:
+        if not isinstance(dataset, Subsetting):
+            return  # parts are welcome and not owed
+        asked = dataset.evaluation()
+        part = dataset.subset(len(asked) // 2)
+        some = part.evaluation()
+        assert 0 < len(some) <= len(asked)
+        assert part.sample_shape == dataset.sample_shape
+        assert {sample.tobytes() for sample in some} <= {sample.tobytes() for sample in asked}
+        assert np.array_equal(some, dataset.subset(len(asked) // 2).evaluation())
+        outputs = np.random.default_rng(0).normal(size=(len(some), 16)).astype(np.float32)
+        assert set(part.score(outputs)) <= set(dataset.score(np.zeros((len(asked), 16), np.float32)))
+        assert len(dataset.subset(len(asked)).evaluation()) == len(asked)
 
     def test_the_fingerprint_stays(self, dataset: Dataset) -> None:
         assert dataset.fingerprint()

@@ -96,6 +96,14 @@ def start(
     return Started(_over_ssh(address, bundle, sha256, words, settings), settings, shares_host=False)
 
 
+def on_this_host(spec: str, search: Path | None) -> bool:
+    """Whether a board computes on this very machine, by its name and its file."""
+    if spec.startswith((specs.SIM, "ssh://")):
+        return False
+    file = _file(spec, search)
+    return file is None or not _of_file(file).get("address")
+
+
 def _simulated(spec: str, bundle: Path, cache: Path, words: list[str], settings: Mapping[str, Any]) -> Started:
     """A virtual board: an agent on this machine, with a home for itself and a clock that nothing here disturbs."""
     name = spec.removeprefix(specs.SIM)

@@ -153,6 +153,14 @@ def test_identity_is_json_and_leaves_the_budget_out(read: Read) -> None:
     assert json.loads(json.dumps(few.identity())) == few.identity()
 
 
+def test_a_ladder_changes_what_is_tried_and_none_of_the_studies_made_before(read: Read) -> None:
+    usual, off = read(HEAD), read(HEAD + "search: {ladder: off}")
+    assert (usual.search.ladder, off.search.ladder) == (True, False)
+    assert read(HEAD + "search: {ladder: auto}").identity() == usual.identity()
+    assert "ladder" not in usual.identity()["search"]
+    assert off.identity()["search"]["ladder"] == "off"
+
+
 def test_identity_follows_the_content_of_files_not_their_place(read: Read, tmp_path: Path) -> None:
     before = read(HEAD).identity()
     (tmp_path / "small.onnx").rename(tmp_path / "other.onnx")

@@ -77,3 +77,11 @@ def test_refuses_arrays_that_do_not_fit(
 def test_refuses_the_wrong_number_of_outputs(digits: ArrayDataset) -> None:
     with pytest.raises(ValueError, match="3 outputs for 4"):
         digits.score(np.zeros((3, 3), np.float32))
+
+
+def test_a_part_is_spread_over_the_test_inputs_and_leaves_the_training_as_it_is(digits: ArrayDataset) -> None:
+    part = digits.subset(2)
+    assert np.array_equal(part.evaluation(), digits.evaluation()[[0, 3]])
+    assert np.array_equal(part.calibration(5), digits.calibration(5))
+    assert part.score(np.eye(3, dtype=np.float32)[[0, 0]])["accuracy"].value == 1
+    assert digits.subset(4) is digits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explorer.datasets.protocol import Walk, rank1, score
+from explorer.datasets.protocol import Walk, part, rank1, score, tallies
 from explorer.datasets.protocols import Floats
 
 KINDS = (*(f"nm-{i:02d}" for i in range(1, 7)), "bg-01", "bg-02", "cl-01", "cl-02")
@@ -97,3 +97,29 @@ def test_a_single_view_is_tested_within_itself() -> None:
 def test_refuses_the_wrong_number_of_embeddings() -> None:
     with pytest.raises(ValueError, match="1 embeddings for 120"):
         score(np.zeros((1, 3), np.float32), crowd())
+
+
+def test_a_part_answers_as_the_whole_does_for_those_who_probe() -> None:
+    walks = crowd(40)
+    embeddings = np.random.default_rng(0).normal(size=(len(walks), 8)).astype(np.float32)
+    embeddings += 2 * np.random.default_rng(1).normal(size=(41, 8)).astype(np.float32)[[w.subject for w in walks]]
+    chosen = part(walks, 800)
+    assert chosen is not None
+    asked = [walks[place] for place in chosen]
+    enrolled = 40 * 4 * 3
+    assert sum(walk.kind.startswith("nm-0") and walk.kind < "nm-05" for walk in asked) == enrolled
+    assert len(asked) == enrolled + 17 * 6 * 3
+    probing = sorted({walk.subject for walk in asked if walk.kind == "nm-05"})
+    for name, tally in tallies(embeddings[chosen], asked).items():
+        rows = tallies(embeddings, walks)[name].top[[subject - 1 for subject in probing]]
+        assert 0 < tally.value() < 1
+        assert np.array_equal(tally.top, rows), "the same gallery, the same answers"
+
+
+def test_a_part_never_has_too_few_who_probe_and_of_few_people_is_the_whole() -> None:
+    walks = crowd(30)
+    least = part(walks, 1)
+    assert least is not None
+    assert len({walks[place].subject for place in least if walks[place].kind == "bg-01"}) == 10
+    assert part(crowd(10), 1) is None
+    assert part(walks, len(walks)) is None

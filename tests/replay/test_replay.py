@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_an_earlier_study_is_a_table_and_what_its_trials_share_is_paid_once(root
     alone = sum(time.seconds for record in records.values() for time in record.evaluation.stages.values())
     assert expected[-1] < 0.8 * alone / 3600
     assert not problem.assumed
+
+
+def test_what_was_stopped_early_is_half_known_and_no_part_of_the_space(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "results" / "sample", tmp_path / "s")
+    lines = (tmp_path / "s" / "trials.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    early = {**last, "format": 2, "state": "dominated", "stopped": {"after": "short bench", "confidence": 0.995}}
+    (tmp_path / "s" / "trials.jsonl").write_text("\n".join([*lines[:-1], json.dumps(early)]) + "\n")
+    problem = problem_of(str(tmp_path / "s"))
+    assert problem.space.size == 55
+    assert last["params"] not in [record.params for record in problem.records]
+    assert problem.notes == ("left out, because they were stopped early as dominated: 1 trials",)
 
 
 def test_hours_that_nobody_knows_are_said_to_be_assumed(folder: Path, tmp_path: Path) -> None:

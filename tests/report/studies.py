@@ -41,6 +41,7 @@ def record(number: int, metrics: Mapping[str, Metric] | None = None, **changes: 
         "calibration",
         "verified",
         "units",
+        "previewed",
     )
     evaluation = {k: changes.pop(k) for k in of_evaluation if k in changes}
     fields: dict[str, Any] = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from explorer.report import flags
-from explorer.report.remarks import about_the_front, footnotes, left_out, not_on_the_front
+from explorer.report.remarks import about_the_front, dominated_early, footnotes, left_out, not_on_the_front
 from explorer.report.view import View, view_of
-from explorer.result import Metric, Record
+from explorer.result import Metric, Record, Rung, StageTime, Stopped
 from explorer.store import StudyData
 from tests.report.studies import record
 
@@ -100,3 +101,40 @@ def test_every_flag_that_is_set_somewhere_has_its_sentence(root: Path, folder: s
     paths = [root / folder] if folder.endswith(".py") else sorted((root / folder).glob("*.py"))
     found = {word for path in paths for word in FLAGS_IN_CODE.findall(path.read_text("utf-8"))}
     assert {word for word in found if not flags.explain(word)} == set()
+
+
+def early(number: int, after: Rung, confidence: float, *seconds: float, **more: Any) -> Record:
+    """A trial that was stopped: better than all in what was measured, which is not all."""
+    stages = {name: StageTime(s, cached=False) for name, s in zip(("build", "short"), seconds, strict=False)}
+    stopped = Stopped(after, confidence)
+    known = {"accuracy": Metric(0.99)}
+    return record(number, known, state="dominated", stopped=stopped, stages=stages, reason="dominated", **more)
+
+
+def test_who_was_stopped_early_is_told_of_in_a_line_with_what_it_has_saved() -> None:
+    took = {"finetune": StageTime(900, False), "build": StageTime(30, False), "measure": StageTime(20, False)}
+    view = made(
+        point(0, 1.0, 0.9, stages=took),
+        point(1, 2.0, 0.8, stages=took),
+        early(2, "preview", 0.9999, previewed={"accuracy": 594}),
+        early(3, "short bench", 0.99678, 30.0, 5.0),
+        early(4, "preview", 0.9999, previewed={"accuracy": 594}),
+    )
+    assert view.headline == "x: 2 complete, 3 dominated early; 1 on the front"
+    assert list(dominated_early(view)) == [
+        "dominated early (trials 2, 3, 4): 2 after a preview on this host, 1 after a short bench, with 99.6 % "
+        "confidence or more; they spared boards about 1m55s, at the 50.0 s that a complete trial takes"
+    ]
+    assert left_out(view.records) == []
+    assert list(not_on_the_front(view)) == []
+
+
+def test_who_was_stopped_early_stands_on_no_front_and_competes_with_nobody() -> None:
+    whole = [point(0, 1.0, 0.9), point(1, 0.5, 0.8)]
+    better = {name: Metric(0.1 if name == "latency_ms" else 1.0) for name in ("latency_ms", "accuracy")}
+    stopped = record(2, better, state="dominated", stopped=Stopped("full bench", 0.995))
+    with_it, without = made(*whole, stopped), made(*whole)
+    assert with_it.on_front == without.on_front == {0, 1}
+    assert with_it.probability(stopped) is None
+    assert with_it.complete == without.complete
+    assert list(dominated_early(without)) == []

@@ -15,7 +15,7 @@ from explorer.models.build import build
 from explorer.oracle import Graph
 from explorer.passes import export
 from explorer.roofline import METRICS, Roofline
-from explorer.search.search import scaled
+from explorer.search.quantities import scaled
 from explorer.space import Candidate, Value
 
 SPACES = ("quickstart", "gait3d_cnn", "gaitset_casia_b")

@@ -10,7 +10,8 @@ import pytest
 from explorer import pareto
 from explorer.result import Evaluation, Metric, Objective, Record
 from explorer.search import SAMPLERS
-from explorer.search.search import Search, baseline, scaled
+from explorer.search.quantities import scaled
+from explorer.search.search import Search, baseline
 from explorer.space import Axis, Candidate, Rule, Space
 
 SPACE = Space(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from explorer.datasets import protocol
 from explorer.datasets.arrays import spread
 from explorer.datasets.cache import cached, key_of
+from explorer.datasets.part import Part
 from explorer.datasets.protocol import Walk
-from explorer.datasets.protocols import Floats, Labels
+from explorer.datasets.protocols import Dataset, Floats, Labels
 from explorer.datasets.walkers import flow
 from explorer.datasets.walkers.body import CONDITIONS, Condition
 from explorer.datasets.walkers.camera import VIEWS
@@ -120,11 +121,22 @@ class Walkers:
         """What `score` counts, subject by subject; flow embeddings are scaled to unit length first, as published for
         the flow networks.
         """
-        return protocol.tallies(unit(outputs) if self.options.flows else outputs, self.walks)
+        return self._tallied(outputs, self.walks)
+
+    def _tallied(self, outputs: Floats, walks: Sequence[Walk]) -> dict[str, Tally]:
+        return protocol.tallies(unit(outputs) if self.options.flows else outputs, walks)
 
     def score(self, outputs: Floats) -> dict[str, Metric]:
         """Rank-1 by the gait protocol."""
         return {name: tally.metric() for name, tally in self.tallies(outputs).items()}
+
+    def subset(self, samples: int) -> Dataset:
+        """Everybody enrolled, and some subjects who probe."""
+        chosen = protocol.part(self.walks, samples)
+        if chosen is None:
+            return self
+        walks = [self.walks[place] for place in chosen]
+        return Part(self, chosen, lambda places: self.evaluation()[places], lambda out: self._tallied(out, walks))
 
     def fingerprint(self) -> str:
         """The options and the generator's version, in short."""

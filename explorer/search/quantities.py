@@ -1,0 +1,61 @@
+"""What a study's metrics are to a sampler: logarithms where ratios matter, and on what each can depend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.result import Constraint, Metric, Objective, Record
+from explorer.space import NETWORK_AXES, TRAINING_AXES
+
+# Metrics that are positive and matter by ratio: the sampler sees their logarithm.
+LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
+
+TIMED = ("throughput_ips", "latency_", "energy_", "power_w")  # whose runs differ
+
+# Metrics that come of running an engine, or of its file; every other is counted from its outputs, which its speed does
+# not change.
+OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
+# Whose luck scores share: a checkpoint's, and that of a network that runs in one precision.
+OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
+SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
+_FLAT = 1e-9
+_Z95 = 1.96  # standard deviations from the middle of a 95 % interval to its ends
+
+
+def scaled(metric: str, value: float) -> float:
+    """The value as samplers see it: its logarithm where ratios matter."""
+    return math.log(value) if metric.startswith(LOGARITHMIC) and value > 0 else value
+
+
+def value_of(objective: Objective, record: Record) -> float | None:
+    """As the sampler sees it."""
+    metric = record.metrics.get(objective.metric)
+    return None if metric is None else scaled(objective.metric, metric.value)
+
+
+def gain_and_sd(objective: Objective, metric: Metric | None) -> tuple[float, float]:
+    """As the sampler sees it, larger is better; NaN where it was not measured."""
+    if metric is None:
+        return math.nan, 0.0
+    gain = objective.gain(scaled(objective.metric, metric.value))
+    if metric.low is None or metric.high is None:
+        return gain, 0.0
+    low, high = (scaled(objective.metric, end) for end in (metric.low, metric.high))
+    return gain, abs(high - low) / (2 * _Z95)
+
+
+def violation_of(constraint: Constraint, record: Record) -> float | None:
+    metric = record.metrics.get(constraint.metric)
+    return None if metric is None else constraint.violation(metric.value)
+
+
+def foretold_by_model(metric: str, told: Sequence[Mapping[str, float]]) -> NDArray[np.float64] | None:
+    """What a model says of a metric of every candidate, at mean 0 and variance 1; None where it says nothing."""
+    values = np.array([scaled(metric, one.get(metric, math.nan)) for one in told])
+    if not values.size or not np.isfinite(values).all() or np.ptp(values) <= _FLAT * np.abs(values).max():
+        return None
+    return np.asarray((values - values.mean()) / values.std())

@@ -1,0 +1,46 @@
+"""Which rungs a study has on which a candidate can be stopped (`explorer.evaluate.ladder`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explorer import plan
+from explorer.config import Experiment
+from explorer.config.metrics import METRICS
+from explorer.search import is_front
+from explorer.transports.boards import on_this_host
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """Which there are.
+
+    Attributes:
+        preview: networks are scored on this host before a board builds anything.
+        short: a short measurement comes before a whole one.
+    """
+
+    preview: bool = False
+    short: bool = False
+
+    @property
+    def any(self) -> bool:
+        return self.preview or self.short
+
+
+def rungs_of(experiment: Experiment, possible: int) -> Rungs:
+    """Those of an experiment, with so many candidates that are not known to be impossible.
+
+    None without a sampler that can tell what a candidate may come to. A preview where an objective is a score and a
+    board is another machine: on this one the board's own answers are as near.
+    """
+    if not experiment.search.ladder or not is_front(experiment.search.sampler, possible):
+        return Rungs()
+    elsewhere = any(not on_this_host(spec, experiment.folder) for spec in experiment.devices)
+    scored = any(_is_score(objective.metric) for objective in experiment.objectives)
+    return Rungs(preview=elsewhere and scored, short=plan.is_long(experiment))
+
+
+def _is_score(metric: str) -> bool:
+    """Whether a dataset tells it."""
+    return metric not in METRICS or METRICS[metric].needs == "dataset"

@@ -1,0 +1,70 @@
+"""What a candidate may still come to, and what becomes of a search that stops those with hardly a chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from explorer.result import Evaluation, Metric, Record
+from explorer.search import is_front
+from explorer.search.search import Search
+from explorer.space import Candidate
+from tests.search.test_search import OBJECTIVES, SPACE, judged
+
+HALF_KNOWN = ("throughput_ips",)
+
+
+def started(records: tuple[Record, ...] = ()) -> Search:
+    return Search(SPACE, OBJECTIVES, sampler="front", seed=4, records=records)
+
+
+def stopped(candidate: Candidate, number: int) -> Record:
+    """As a study records a candidate of which only the time was measured."""
+    whole = judged(candidate, number)
+    known = {name: metric for name, metric in whole.metrics.items() if name in HALF_KNOWN}
+    return replace(whole, state="dominated", evaluation=Evaluation(known), constraints={})
+
+
+def gone_on(search: Search, records: tuple[Record, ...], count: int) -> tuple[Record, ...]:
+    """Every other that can be told of is stopped."""
+    for number in range(len(records), len(records) + count):
+        candidate = search.ask()
+        assert candidate is not None
+        can_stop = search.prospect(candidate) is not None and judged(candidate, number).metrics
+        record = (stopped if can_stop and number % 2 == 0 else judged)(candidate, number)
+        search.tell(candidate, record)
+        records = (*records, record)
+    return records
+
+
+def test_whoever_comes_back_goes_on_the_same_with_candidates_that_were_stopped() -> None:
+    search = started()
+    records = gone_on(search, (), 17)
+    assert sum(record.state == "dominated" for record in records) >= 3
+    again = gone_on(started(records), records, 8)
+    assert [record.params for record in again] == [record.params for record in gone_on(search, records, 8)]
+
+
+def test_what_is_clearly_worse_has_no_chance_and_what_is_best_has() -> None:
+    search = started()
+    records = gone_on(search, (), 12)
+    candidate = search.ask()
+    assert candidate is not None
+    hope = search.prospect(candidate)
+    assert hope is not None
+    complete = [record.metrics for record in records if record.state == "complete"]
+    best = {o.metric: Metric(max((m[o.metric].value for m in complete), key=o.gain)) for o in OBJECTIVES}
+    worst = {o.metric: Metric(min((m[o.metric].value for m in complete), key=o.gain)) for o in OBJECTIVES}
+    assert hope.chance(best) > 0.5
+    assert hope.chance(worst) < 1e-6
+    unsure = {name: Metric(m.value, m.value / 3, m.value * 3) for name, m in worst.items()}
+    assert hope.chance(unsure) > hope.chance(worst), "an interval counts"
+
+
+def test_nothing_is_said_before_anything_is_known_and_by_other_samplers() -> None:
+    for sampler in ("front", "tpe"):
+        search = Search(SPACE, OBJECTIVES, sampler=sampler, seed=0)
+        candidate = search.ask()
+        assert candidate is not None
+        assert search.prospect(candidate) is None
+    assert [is_front(name, 30_000) for name in ("auto", "front", "tpe")] == [True, True, False]
+    assert not is_front("auto", 30_001)
