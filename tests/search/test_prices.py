@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from explorer.result import Evaluation, Record, StageTime
 from explorer.search.prices import Prices
@@ -45,9 +46,21 @@ def test_only_what_is_still_to_be_done_costs_anything() -> None:
     prices.learn(record(first, SECONDS))
     same = {"prune_ratio": 0.3, "round_to": 8, "precision": "fp16", "batch": 1}
     assert cost(prices, **{**same, "streams": 2}) == 22
-    assert cost(prices, **{**same, "batch": 4}) == 60 + 22
-    assert cost(prices, **{**same, "precision": "int8"}) == 5 + 60 + 22
-    assert cost(prices, **{**same, "round_to": 16}) == 310 + 5 + 60 + 22
+    assert cost(prices, **{**same, "batch": 4}) == 60 / 2 + 22
+    assert cost(prices, **{**same, "precision": "int8"}) == (5 + 60) / 2 + 22
+    assert cost(prices, **{**same, "round_to": 16}) == (310 + 5 + 60) / 2 + 22
+
+
+def test_a_stage_is_paid_by_as_many_as_it_is_expected_to_serve() -> None:
+    prices = Prices(SPACE.candidates)
+    same = {"prune_ratio": 0.3, "round_to": 8, "precision": "fp16"}
+    for batch, streams in ((1, 1), (1, 2), (4, 1)):
+        candidate = Candidate({**same, "batch": batch, "streams": streams})
+        prices.begin(candidate)
+        prices.learn(record(candidate, SECONDS))
+    assert cost(prices, **{**same, "batch": 4, "streams": 2}) == 22
+    # So far three candidates have shared a checkpoint and 1.5 an engine; a search is expected to go on for as long again.
+    assert cost(prices, **{**same, "prune_ratio": 0.6, "batch": 1}) == pytest.approx((310 + 5) / 6 + 60 / 3 + 22)
 
 
 def test_a_price_is_the_median_of_what_was_paid() -> None:
