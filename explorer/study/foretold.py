@@ -82,5 +82,6 @@ def foretold(
         return None
     told = experiment.device_options.get("meter", {})
     plan = experiment.measure
-    roofline = Roofline(graph, capabilities, compression.multiple, told, plan.rate_hz, plan.deadline_ms)
+    board = kept.get("device", capabilities) if kept is not None else capabilities  # which may be in another mode now
+    roofline = Roofline(graph, board, compression.multiple, told, plan.rate_hz, plan.deadline_ms)
     return Foretold(roofline, graph.macs, metrics)

@@ -39,7 +39,7 @@ objectives: {objectives}
 search: {trials: 3, seed: 3, race: off{more}}
 measure: {warmup_s: 0.02, window_s: 0.03, windows_min: 2, budget_s: 0.1, relative_interval: 0.5, idle_s: 0}
 """
-PC = {"cores": 2}
+PC: dict[str, Any] = {"cores": 2}
 
 
 @pytest.fixture
@@ -76,7 +76,13 @@ def test_off_is_off(folder: Path) -> None:
 
 
 def model(
-    folder: Path, given: Experiment, notes: list[str], *, kept: dict[str, Any] | None = None, fails: bool = False
+    folder: Path,
+    given: Experiment,
+    notes: list[str],
+    *,
+    kept: dict[str, Any] | None = None,
+    fails: bool = False,
+    board: dict[str, Any] = PC,
 ) -> Foretold | None:
     """The model of an experiment, as a study makes it."""
 
@@ -89,7 +95,7 @@ def model(
     assert given.model.onnx is not None
     compression = Compression(given, FloatReference(given.model.onnx), artifacts=Artifacts(folder / "cache"))
     size = given.space.size
-    return foretold(given, compression, PC, network=network, candidates=size, note=notes.append, kept=kept)
+    return foretold(given, compression, board, network=network, candidates=size, note=notes.append, kept=kept)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
@@ -122,6 +128,19 @@ def test_a_study_goes_on_as_it_began(folder: Path) -> None:
     assert again is not None
     for candidate in given.space.candidates:
         assert again.prior(candidate) == first.prior(candidate)
+
+
+def test_a_study_goes_on_with_the_board_as_it_was_found_at_first(folder: Path) -> None:
+    given = experiment(folder)
+    first, now = model(folder, given, []), {"cores": 1}
+    assert first is not None
+    kept = {"foretold": first.to_json(), "device": PC}
+    again = model(folder, given, [], kept=kept, board=now)
+    other = model(folder, given, [], board=now)
+    assert again is not None
+    assert other is not None
+    two_threads = Candidate({"batch": 1, "threads": 2}, given.space.fixed)
+    assert again.prior(two_threads) == first.prior(two_threads) != other.prior(two_threads)
 
 
 def record(number: int, candidate: Candidate) -> Record:
