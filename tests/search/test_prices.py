@@ -59,7 +59,7 @@ def test_a_stage_is_paid_by_as_many_as_it_is_expected_to_serve() -> None:
         prices.begin(candidate)
         prices.learn(record(candidate, SECONDS))
     assert cost(prices, **{**same, "batch": 4, "streams": 2}) == 22
-    # So far three candidates have shared a checkpoint and 1.5 an engine; a search is expected to go on for as long again.
+    # So far three candidates have shared a checkpoint, 1.5 an engine; a search is expected to go on for as long again.
     assert cost(prices, **{**same, "prune_ratio": 0.6, "batch": 1}) == pytest.approx((310 + 5) / 6 + 60 / 3 + 22)
 
 
