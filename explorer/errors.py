@@ -100,8 +100,8 @@ class Infeasible(TrialEnding):
 
 
 class Dominated(TrialEnding):
-    """Others are better in everything, as far as can be told and with hardly a doubt: what is left to do for the
-    candidate would add nothing to the front.
+    """Others are better in everything, or it lies beyond a limit of the user's, with hardly a doubt: what is left to do
+    for the candidate would add nothing to the front.
 
     Args:
         reason: one sentence.

@@ -109,7 +109,7 @@ class Progress(_Shown):
             self._wrapped(line, indent=2)
 
     def _outcome(self, record: Record) -> str:
-        if record.state == "dominated":  # its reason begins with that word
+        if record.state == "dominated":  # its reason begins with what it is
             return _in_short(record)
         if record.state != "complete":
             return f"{record.state}: {_in_short(record)}"  # the report has it whole

@@ -21,7 +21,7 @@ from explorer.evaluate.bench import Bench
 from explorer.pipeline import Done
 from explorer.ranking import ONCE
 from explorer.ranking.readings import DOUBTED, HARMLESS, TIMED, log_variance
-from explorer.result import Evaluation, Metric, Rung, StageTime
+from explorer.result import Constraint, Evaluation, Metric, Rung, StageTime
 from explorer.tally import Z_95
 
 # The chance that nobody known dominates a candidate, below which it is stopped. It rests on a model's belief of what is
@@ -93,9 +93,15 @@ def _in_words(rung: Rung, found: Evaluation, bench: Bench, *, confidence: float)
     objectives = [objective.metric for objective in bench.experiment.objectives]
     known = ", ".join(_said(name, found) for name in objectives if name in found.metrics)
     limits = [c for c in bench.experiment.constraints if c.metric in objectives and c.metric in found.metrics]
-    broken = [str(c) for c in limits if c.violation(found.metrics[c.metric].value) > 0]
-    what = " or ".join(["dominated", *(f"beyond {one}" for one in broken)])
+    beyond = [str(c) for c in limits if _least_violation(c, found.metrics[c.metric]) > 0]
+    what = f"beyond {' and '.join(beyond)}" if beyond else "dominated"
     return f"{what} with {_percent(confidence)} confidence after {_AFTER[rung]}: {known}; not measured further"
+
+
+def _least_violation(limit: Constraint, metric: Metric) -> float:
+    """By how much a limit is broken at the kinder end of the interval."""
+    ends = (end for end in (metric.low, metric.value, metric.high) if end is not None)
+    return min(limit.violation(end) for end in ends)
 
 
 def _said(name: str, found: Evaluation) -> str:

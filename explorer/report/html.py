@@ -17,7 +17,16 @@ from plotly.offline import get_plotlyjs
 from explorer.report import flags, look, wording
 from explorer.report.control import Chart, about_the_reference, charts, to_json
 from explorer.report.method import method
-from explorer.report.remarks import ON_FRONT, about_the_front, against_dense, doubts, footnotes, left_out, on_a_dla
+from explorer.report.remarks import (
+    ON_FRONT,
+    about_the_front,
+    against_dense,
+    dominated_early,
+    doubts,
+    footnotes,
+    left_out,
+    on_a_dla,
+)
 from explorer.report.text import AGAINST, against_cell, cell, finite, number_of
 from explorer.report.verified import about_the_verification
 from explorer.report.view import View
@@ -82,6 +91,10 @@ def _left_out(view: View) -> list[dict[str, str]]:
         {"kind": group.kind, "trials": wording.some(group.trials), "count": str(len(group.trials)), "why": group.reason}
         for group in left_out(view.records)
     ]
+    for line in dominated_early(view):
+        early = [record.number for record in view.dominated]
+        why = line.partition(": ")[2]
+        rows.append({"kind": "dominated early", "trials": wording.some(early), "count": str(len(early)), "why": why})
     if beaten := len(view.complete) - len(view.front):
         near = f"; {len(view.near)} of them may belong to it all the same" if view.near else ""
         why = f"another trial is nowhere worse and somewhere better{near}"

@@ -23,7 +23,7 @@ from explorer.report.control import about_the_reference, charts
 from explorer.report.labels import place
 from explorer.report.look import Look
 from explorer.report.panel import INK, Panel, draw, draw_over_time
-from explorer.report.remarks import about_the_front, footnotes, not_on_the_front
+from explorer.report.remarks import about_the_front, dominated_early, footnotes, not_on_the_front
 from explorer.report.view import View
 
 _PANELS = 3  # more do not fit side by side
@@ -103,7 +103,8 @@ class _Below:
 
     def __init__(self, view: View, shown: Sequence[Panel]) -> None:
         metrics = list(dict.fromkeys(name for panel in shown for name in panel.names))
-        said = [*about_the_front(view), *footnotes(view, view.front, metrics), *not_on_the_front(view)]
+        said = [*about_the_front(view), *footnotes(view, view.front, metrics)]
+        said += [*dominated_early(view), *not_on_the_front(view)]
         said += [*about_the_reference(view), *filter(None, [view.key_to_short_names]), *view.notes]
         self._lines = [line for remark in said for line in textwrap.wrap(remark, width=65 * len(shown) + 15)]
         self._handles = list(_legend(view))

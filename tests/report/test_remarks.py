@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from explorer.report import flags
+from explorer.report.html import content
 from explorer.report.remarks import about_the_front, dominated_early, footnotes, left_out, not_on_the_front
+from explorer.report.text import as_json, as_markdown
 from explorer.report.view import View, view_of
 from explorer.result import Metric, Record, Rung, StageTime, Stopped
 from explorer.store import StudyData
@@ -127,6 +130,17 @@ def test_who_was_stopped_early_is_told_of_in_a_line_with_what_it_has_saved() -> 
     ]
     assert left_out(view.records) == []
     assert list(not_on_the_front(view)) == []
+
+
+def test_every_format_tells_of_who_was_stopped_early() -> None:
+    view = made(point(0, 1.0, 0.9), point(1, 2.0, 0.8), early(2, "preview", 0.9999, previewed={"accuracy": 594}))
+    (row,) = [row for row in content(view, pareto=True)["leftOut"] if row["kind"] == "dominated early"]
+    assert (row["trials"], row["count"]) == ("2", "1")
+    assert row["why"].startswith("1 after a preview on this host, with 99.9 % confidence or more")
+    assert "dominated early (trial 2): 1 after a preview on this host" in as_markdown(view, pareto=True)
+    told = json.loads(as_json(view, pareto=True))
+    assert told["trials"] == {"complete": 2, "dominated": 1}
+    assert told["dominated"] == [{"trial": 2, "after": "preview", "confidence": 0.9999}]
 
 
 def test_who_was_stopped_early_stands_on_no_front_and_competes_with_nobody() -> None:

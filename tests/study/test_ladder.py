@@ -173,3 +173,13 @@ def test_a_report_says_who_was_stopped_and_what_that_saved(laddered: View, monke
     assert "after a preview on this host" in flat
     assert "they spared boards about" in flat
     assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_who_is_of_no_use_by_a_limit_is_stopped_too_and_told_so(tmp_path: Path, cache: Path) -> None:
+    text = BOARD.replace("objectives:", "constraints: [accuracy >= 0.8]\nobjectives:")
+    early = [r for r in stopped(Place(tmp_path, cache).run(text), "preview") if r.params["prune_ratio"] == 0.7]
+    assert early
+    for record in early:
+        assert record.reason.startswith("beyond accuracy >= 0.8 with ")
+        assert record.constraints == {}, "nobody has judged it by what the board answers"
