@@ -11,6 +11,8 @@ needs, rounds only with an engine beside.
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from explorer.config import Experiment
@@ -24,7 +26,7 @@ SUBJECTS = "subjects_25ips"
 METERED = ("energy_mj", "energy_net_mj", "power_w")
 BLOCK_S = 0.02  # of a turn in a round: long enough for its clock, short enough that drift is common to all of a round
 READINGS_HZ = 50.0  # of a meter, unless the board says otherwise
-# Windows that may take so long are worth a short measurement before them, of a part of their time: what loading,
+# Windows that take so long are worth a short measurement before them, of a part of their time: what loading,
 # warming up and an idle baseline take comes twice then, some 2 s of a board.
 LONG_S, PART = 10.0, 5
 LAGS = 5  # a block shorter than so many time constants of a meter's filter says little of its own watts
@@ -43,9 +45,14 @@ def of_trial(experiment: Experiment, *, beside: bool) -> dict[str, Any]:
     return plan
 
 
-def is_long(experiment: Experiment) -> bool:
-    """Whether a short measurement is worth its while before a whole one."""
+def may_be_long(experiment: Experiment) -> bool:
+    """Whether a short measurement may be worth its while before a whole one."""
     return experiment.measure.budget_s >= LONG_S
+
+
+def is_long(experiment: Experiment, windows_s: Sequence[float]) -> bool:
+    """Whether it is, by how long the windows of whole measurements took so far: most end before their budget does."""
+    return may_be_long(experiment) and bool(windows_s) and statistics.median(windows_s) >= LONG_S
 
 
 def of_short(experiment: Experiment, *, beside: bool) -> dict[str, Any]:

@@ -116,8 +116,8 @@ class SearchSection(Section):
     ladder: Literal["auto", "off"] = Field(
         default="auto",
         description="Whether a candidate is stopped once it is dominated with 99 % confidence: by its accuracy on this "
-        "host, where its board is another machine, or by a short measurement, where a whole one is long; auto for yes "
-        "where the sampler can tell (front), off for never.",
+        "host, where its board is another machine, or by a short measurement, where whole ones take 10 s or more; auto "
+        "for yes where the sampler can tell (front), off for never.",
     )
 
 

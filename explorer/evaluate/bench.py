@@ -54,6 +54,7 @@ class Bench:
     always_void: bool = False  # the board throttles whatever it is given: its numbers are flagged, not void
     builder: Builder = on_the_board  # makes the engine
     foresight: Foresight | None = None  # what is known to fail before a board is asked
+    windows_s: list[float] = field(default_factory=list)  # how long those of whole measurements took so far
     hope: Hope | None = None  # of the candidate that is tried; None: it is seen through, whatever it turns out to be
     note: Callable[[str], None] = lambda _: None  # hears what a person should know
 

@@ -45,7 +45,7 @@ def evaluate(candidate: Candidate, network: Done, bench: Bench, *, once: str = "
     preview = _preview(candidate, network, bench, stages=clock.times, artifacts=artifacts)
     built = build(network, deployment, bench, clock, follows_from=candidate.network)
     artifacts |= {"engine": built.engine}
-    climbing = bench.hope is not None and plan.is_long(bench.experiment)
+    climbing = bench.hope is not None and plan.is_long(bench.experiment, bench.windows_s)
     if climbing and not (short := glance(built, candidate, network, bench, clock, once)).void:
         look("short bench", _so_far(short, preview, clock, artifacts), bench)
     taken = take(built, candidate, network, bench, clock, once)

@@ -106,6 +106,7 @@ class Duties:
     foresight: Foresight | None = None
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
+    _windows_s: list[float] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -218,7 +219,7 @@ class Duties:
 
     def _bench(self, device: Device, scale: Scale) -> Bench:
         shared = (self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
-        return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note)
+        return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note, windows_s=self._windows_s)
 
     def _tell_of(self, device: Device) -> None:
         """What a person should know of a board that measures."""

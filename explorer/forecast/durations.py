@@ -19,7 +19,7 @@ from typing import Any
 from explorer.config import Experiment
 from explorer.errors import BadInput
 from explorer.forecast.stages import BUILD, MEASURE
-from explorer.plan import BLOCK_S, PART, is_long
+from explorer.plan import BLOCK_S, PART, may_be_long
 from explorer.result import Record
 from explorer.store import STUDY, StudyData, read
 
@@ -93,7 +93,7 @@ class Past:
         plan = self.experiment.measure
         beside = 2 * plan.rounds * BLOCK_S if plan.reference_every else 0.0
         seconds = plan.warmup_s + plan.budget_s + 2 * plan.idle_s + beside
-        if self.experiment.search.ladder and is_long(self.experiment):
+        if self.experiment.search.ladder and may_be_long(self.experiment):
             seconds += plan.warmup_s + plan.budget_s / PART + 2 * plan.idle_s + beside
         return Duration(seconds, False, "assumed: as long as 'measure' allows, without cooling down and scoring")
 

@@ -17,7 +17,7 @@ class Rungs:
 
     Attributes:
         preview: networks are scored on this host before a board builds anything.
-        short: a short measurement comes before a whole one.
+        short: a short measurement comes before a whole one, once whole ones turn out to be long.
     """
 
     preview: bool = False
@@ -38,7 +38,7 @@ def rungs_of(experiment: Experiment, possible: int) -> Rungs:
         return Rungs()
     elsewhere = any(not on_this_host(spec, experiment.folder) for spec in experiment.devices)
     scored = any(_is_score(objective.metric) for objective in experiment.objectives)
-    return Rungs(preview=elsewhere and scored, short=plan.is_long(experiment))
+    return Rungs(preview=elsewhere and scored, short=plan.may_be_long(experiment))
 
 
 def _is_score(metric: str) -> bool:

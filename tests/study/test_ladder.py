@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from explorer import plan
 from explorer.config import load
 from explorer.report import render
 from explorer.report.recompute import recompute
@@ -73,7 +74,14 @@ def stopped(data: StudyData, after: str) -> list[Record]:
     return [record for record in data.records if record.stopped and record.stopped.after == after]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a second is long."""
+    monkeypatch.setattr(plan, "LONG_S", 0.1)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
 def test_who_is_hopeless_after_a_short_bench_is_not_measured_further(place: Place) -> None:
     data = place.run(LONG)
     early = stopped(data, "short bench")
@@ -93,13 +101,21 @@ def test_who_is_hopeless_after_a_short_bench_is_not_measured_further(place: Plac
     assert len(place.run(LONG).records) == 16, "a study that is over is over"
 
 
-@pytest.mark.parametrize("change", [("stop_below", "ladder: off, stop_below"), ("budget_s: 10", "budget_s: 2")])
-def test_switched_off_and_where_measuring_is_short_nobody_is_stopped(place: Place, change: tuple[str, str]) -> None:
-    few = LONG.replace("[1, 2, 4, 8, 16, 32, 64, 128]", "[1, 8, 32, 128]").replace(*change)
-    data = place.run(few)
-    assert len(data.records) == 8
-    assert {record.state for record in data.records} == {"complete"}
-    assert not any("short" in record.evaluation.stages for record in data.records)
+def complete_and_whole(data: StudyData) -> bool:
+    stages = {name for record in data.records for name in record.evaluation.stages}
+    return len(data.records) == 8 and {r.state for r in data.records} == {"complete"} and "short" not in stages
+
+
+FEW = LONG.replace("[1, 2, 4, 8, 16, 32, 64, 128]", "[1, 8, 32, 128]")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_switched_off_nobody_is_stopped(place: Place) -> None:
+    assert complete_and_whole(place.run(FEW.replace("stop_below", "ladder: off, stop_below")))
+
+
+def test_nobody_is_stopped_where_windows_end_long_before_their_budget(place: Place) -> None:
+    assert complete_and_whole(place.run(FEW))
 
 
 @pytest.fixture(scope="module")
