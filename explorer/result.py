@@ -145,6 +145,12 @@ class Record:
     stopped: Stopped | None = None  # when dominated
 
     @property
+    def ran(self) -> bool:
+        """Whether it is known to work: a board has run it, to the end or until it was stopped."""
+        benched = self.stopped is not None and self.stopped.after != "preview"
+        return self.state == "complete" or (self.state == "dominated" and benched)
+
+    @property
     def metrics(self) -> Mapping[str, Metric]:
         return self.evaluation.metrics
 

@@ -90,7 +90,7 @@ class Search:
         made = SAMPLERS.load(self.sampler)
         self._inner = made(seed if made is FrontSampler else other)  # but for ours: as if nothing had happened
         self._sampler = Distinct(self._inner, self._grid, seed=other)
-        self._worked = [Candidate(record.params, space.fixed) for record in records if record.state == "complete"]
+        self._worked = [Candidate(record.params, space.fixed) for record in records if record.ran]
         for record in records:
             self._grid.take(record.params)
         self._prices = Prices(self._grid.candidates if by_time else ())
@@ -250,7 +250,7 @@ class Search:
         """Let the sampler learn from a record of a candidate it proposed."""
         trial = self._asked.pop(candidate.key)
         self._prices.learn(record)
-        if record.state == "complete":
+        if record.ran:
             self._worked.append(candidate)
         if record.state == "failed":
             self._study.tell(trial, state=TrialState.FAIL)

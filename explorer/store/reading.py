@@ -62,7 +62,7 @@ class StudyData:
         """What trials have shown to be impossible, {"trial", "because", "left_out"}, and none has disproved since."""
         last = {json.dumps(line["because"], sort_keys=True): line for line in self.runs if "left_out" in line}
         fixed = self.study.get("experiment", {}).get("fixed", {}) if last else {}
-        worked = [Candidate(record.params, fixed) for record in self.records if record.state == "complete"]
+        worked = [Candidate(record.params, fixed) for record in self.records if record.ran]
         return [line for line in last.values() if not any(one.has(line["because"]) for one in worked)]
 
     @property

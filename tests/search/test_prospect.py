@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from explorer.result import Evaluation, Metric, Record
+from explorer.result import Evaluation, Metric, Record, Rung, Stopped
 from explorer.search import is_front
 from explorer.search.search import Search
 from explorer.space import Candidate
@@ -68,3 +68,13 @@ def test_nothing_is_said_before_anything_is_known_and_by_other_samplers() -> Non
         assert search.prospect(candidate) is None
     assert [is_front(name, 30_000) for name in ("auto", "front", "tpe")] == [True, True, False]
     assert not is_front("auto", 30_001)
+
+
+def test_who_was_stopped_after_a_bench_disproves_a_rule_and_after_a_preview_does_not() -> None:
+    search = started()
+    rungs: tuple[tuple[Rung, bool], ...] = (("preview", False), ("short bench", True))
+    for after, disproves in rungs:
+        candidate = search.ask()
+        assert candidate is not None
+        search.tell(candidate, replace(stopped(candidate, 0), stopped=Stopped(after, 0.995)))
+        assert search.is_rule(candidate.params) is not disproves
