@@ -27,6 +27,7 @@ from contest import OURS, run_all
 from families import family
 from families.problem import MEASURE_S, SHORT_S, Problem
 
+from explorer.evaluate.ladder import HOPELESS
 from explorer.pareto import hypervolume
 from explorer.replay.course import Progress
 from explorer.replay.summary import quantile
@@ -34,7 +35,6 @@ from explorer.result import Metric, Record
 from explorer.search.search import Search
 from explorer.space import Candidate
 
-HOPELESS = 0.01
 KINDS = ("by trials", "by time", "foretold", "ladder")
 SHARES = (0.9, 0.95, 0.99)
 MOST = 0.5  # of the hours to 95 % of one fidelity by trials: the bar

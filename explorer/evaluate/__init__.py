@@ -10,7 +10,19 @@ bench      what all trials on one board share
 
 from explorer.evaluate.bench import Bench, Builder, Hope, on_the_board
 from explorer.evaluate.building import build
+from explorer.evaluate.ladder import APART
 from explorer.evaluate.recorded import looked_up
 from explorer.evaluate.story import evaluate, measured, violations
 
-__all__ = ["Bench", "Builder", "Hope", "build", "evaluate", "looked_up", "measured", "on_the_board", "violations"]
+__all__ = [
+    "APART",
+    "Bench",
+    "Builder",
+    "Hope",
+    "build",
+    "evaluate",
+    "looked_up",
+    "measured",
+    "on_the_board",
+    "violations",
+]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from explorer.device import Built
 from explorer.errors import BadInput, Infeasible, JobFailed, on_board
 from explorer.evaluate.bench import Bench, Clock
-from explorer.oracle import Foresight, Refusal
+from explorer.oracle import Refusal
 from explorer.pipeline import Done
 from explorer.result import StageTime
 from explorer.space import Value
@@ -37,7 +36,8 @@ def build(
         Infeasible, JobFailed, DeviceLost: as for `evaluate`.
     """
     source = bench.pipeline.artifacts.path(network.sha256)
-    with _foreseen(source, network.sha256, deployment, bench, follows_from or {}):
+    refuse(network, deployment, bench, follows_from=follows_from or {})
+    with _remembered(network.sha256, deployment, bench):
         built = bench.builder(bench.device, source, network.sha256, deployment)
     if clock is not None:
         clock.times["build"] = StageTime(built.seconds, built.cached)
@@ -50,42 +50,25 @@ def refuse(network: Done, deployment: Mapping[str, Any], bench: Bench, *, follow
     Raises:
         Infeasible, JobFailed: as for `build`.
     """
-    if bench.foresight is not None:
-        source = bench.pipeline.artifacts.path(network.sha256)
-        _refuse(bench.foresight, source, network.sha256, deployment, bench, follows_from)
-
-
-@contextmanager
-def _foreseen(
-    source: Path, sha256: str, deployment: Mapping[str, Any], bench: Bench, follows_from: Mapping[str, Value]
-) -> Iterator[None]:
-    """Around a build: what is known to be impossible is not begun, and what the board refuses is known from now on."""
     if bench.foresight is None:
-        yield
         return
-    _refuse(bench.foresight, source, sha256, deployment, bench, follows_from)
     try:
-        yield
-    except Infeasible as refusal:
-        _learn(bench, bench.foresight, sha256, deployment, refusal)
-        raise
-
-
-def _refuse(
-    foresight: Foresight,
-    source: Path,
-    sha256: str,
-    deployment: Mapping[str, Any],
-    bench: Bench,
-    follows_from: Mapping[str, Value],
-) -> None:
-    try:
-        why = foresight.of(source, sha256, deployment)
+        why = bench.foresight.of(bench.pipeline.artifacts.path(network.sha256), network.sha256, deployment)
     except BadInput as error:  # the candidate's file, not the board, is at fault
         raise JobFailed(str(error)) from error
     if why:
         reason = "; ".join(map(str, why))
         raise Infeasible(on_board(bench.device.name, reason), because=_culprit(why, deployment, follows_from))
+
+
+@contextmanager
+def _remembered(sha256: str, deployment: Mapping[str, Any], bench: Bench) -> Iterator[None]:
+    """Around a build: what the board refuses is known from now on."""
+    try:
+        yield
+    except Infeasible as refusal:
+        _learn(bench, sha256, deployment, refusal)
+        raise
 
 
 def _culprit(
@@ -99,9 +82,11 @@ def _culprit(
     return {**follows_from, **{axis: deployment[axis] for axis in asked if axis in deployment}}
 
 
-def _learn(bench: Bench, foresight: Foresight, sha256: str, deployment: Mapping[str, Any], refusal: Infeasible) -> None:
+def _learn(bench: Bench, sha256: str, deployment: Mapping[str, Any], refusal: Infeasible) -> None:
     """Keep a refusal; where it cannot be kept, that is said, and it will be found out again."""
+    if bench.foresight is None:
+        return
     try:
-        foresight.learn(sha256, deployment, str(refusal).removeprefix(on_board(bench.device.name, "")))
+        bench.foresight.learn(sha256, deployment, str(refusal).removeprefix(on_board(bench.device.name, "")))
     except BadInput as error:
         bench.note(str(error))

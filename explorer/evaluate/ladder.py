@@ -27,6 +27,8 @@ from explorer.tally import Z_95
 # The chance that nobody known dominates a candidate, below which it is stopped. It rests on a model's belief of what is
 # still unmeasured: of a hundred that are stopped at this edge, one may have belonged to the front.
 HOPELESS = 0.01
+# What runs of two candidates differ by, as a share: whoever is nearly as good as another may have had the worse luck.
+APART = math.sqrt(2) * ONCE
 _AFTER = {"preview": "its preview on this host", "short bench": "a short bench", "full bench": "its bench"}
 
 
@@ -84,7 +86,7 @@ def _as_run_once(name: str, metric: Metric, *, doubted: bool) -> Metric:
     """A metric with what runs differ by in its interval: its own run, and that of whoever it is compared with."""
     if name not in TIMED or metric.value <= 0:
         return metric
-    once = 2 * ONCE**2 * (DOUBTED if doubted else 1.0)
+    once = APART**2 * (DOUBTED if doubted else 1.0)
     reach = math.exp(Z_95 * math.sqrt(log_variance(metric) + once))
     return replace(metric, low=metric.value / reach, high=metric.value * reach)
 

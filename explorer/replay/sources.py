@@ -19,8 +19,6 @@ from explorer.space import Axis, Candidate, Space, Value
 from explorer.store import StudyData
 
 EACH_S = 60.0  # a trial, where nothing is known of how long it took
-
-
 _WHY = {"failed": "failed", "dominated": "were stopped early as dominated"}
 
 

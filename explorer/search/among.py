@@ -34,7 +34,8 @@ class Among:
         np.put_along_axis(self._one_hot, self.levels + begins, 1.0, axis=1)
         first, second = (np.concatenate([np.empty(0, np.intp), *some]) for some in _levels(sizes, begins))
         self._pairs = first, second
-        self.fixed = np.array(list(_fixed(kernel, rows))).reshape(-1, len(rows), len(rows))
+        fixed = list(_fixed(kernel, rows))
+        self.fixed = np.array(fixed).reshape(len(fixed), len(rows), len(rows))
 
     def at(self, logs: Floats) -> Likeness:
         """For these logarithms of scales."""

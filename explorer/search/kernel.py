@@ -170,7 +170,7 @@ class Kernel:
         self.shape = shape
         self.pairs = Pairs(shape.axes)
         self.warped = [j for j, axis in enumerate(shape.axes) if axis.warped]
-        self._stages = 0 if shape.groups is None else shape.groups.shape[1]
+        self._groups = 0 if shape.groups is None else shape.groups.shape[1]
         self._sources = 0 if shape.foretold is None else shape.foretold.shape[1]
 
     @cached_property
@@ -179,7 +179,7 @@ class Kernel:
         many = max(1, len(self.shape.axes))
         lengths = [_LENGTH if axis.ordinal else _UNLIKE for axis in self.shape.axes]
         told = [(_MAIN[0] / many, _MAIN[1])] * len(self.shape.axes) + lengths + [_POWER] * len(self.warped)
-        told += [_TOGETHER] + [_SHARED] * self._stages + [_FORETOLD] * self._sources
+        told += [_TOGETHER] + [_SHARED] * self._groups + [_FORETOLD] * self._sources
         return np.array([(math.log(median), sd) for median, sd in told])
 
     def scales(self, logs: Floats) -> Scales:
@@ -189,8 +189,8 @@ class Kernel:
         power = np.ones(many)
         power[self.warped] = values[2 * many : 2 * many + warped]
         rest = values[2 * many + warped :]
-        stages = 1 + self._stages
-        return Scales(values[:many], values[many : 2 * many], power, float(rest[0]), rest[1:stages], rest[stages:])
+        groups = 1 + self._groups
+        return Scales(values[:many], values[many : 2 * many], power, float(rest[0]), rest[1:groups], rest[groups:])
 
     def prior_variance(self, logs: Floats, rows: Ints | slice) -> Floats:
         """Of the candidates, before anything is seen."""

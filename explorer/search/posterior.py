@@ -124,6 +124,8 @@ class _Root:
 
 def inverse_of_root(root: R) -> R:
     """Of a lower triangle with nothing above, in its own precision."""
+    if not len(root):  # of which LAPACK complains
+        return root
     found: R = get_lapack_funcs("trtri", (root,))(root, lower=True)[0]
     return found
 

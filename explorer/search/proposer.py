@@ -139,11 +139,11 @@ class Proposer:
         return mean, sd, chance
 
     def prospect(self, row: int, seen: Seen) -> Prospect:
-        """What one candidate may come to, as far as it can be told by the others."""
-        others = replace(seen, pending=seen.pending[seen.pending != row])
-        known = self._useful(others)
+        """What one candidate may come to, by what was measured of others: what is under way is not known yet."""
+        measured = replace(seen, pending=seen.pending[:0])
+        known = self._useful(measured)
         looks = max(2, min(_MANY, _LOOKS // max(1, len(seen.rows)) // 2 * 2))
-        told = [one.again(np.array([row]), known, looks) for one in self._told(others)[: self._objectives]]
+        told = [one.again(np.array([row]), known, looks) for one in self._told(measured)[: self._objectives]]
         mean, sd = (
             np.array([part[0] for part in parts]) for parts in zip(*((b.mean, b.sd) for b, _ in told), strict=True)
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from explorer.result import Constraint, Metric, Objective, Record
 from explorer.space import NETWORK_AXES, TRAINING_AXES
+from explorer.tally import Z_95
 
 # Metrics that are positive and matter by ratio: the sampler sees their logarithm.
 LOGARITHMIC = ("throughput_ips", "latency_", "energy_", "power_w", "model_mb", "params", "macs")
@@ -23,7 +24,6 @@ OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 _FLAT = 1e-9
-_Z95 = 1.96  # standard deviations from the middle of a 95 % interval to its ends
 
 
 def scaled(metric: str, value: float) -> float:
@@ -45,7 +45,7 @@ def gain_and_sd(objective: Objective, metric: Metric | None) -> tuple[float, flo
     if metric.low is None or metric.high is None:
         return gain, 0.0
     low, high = (scaled(objective.metric, end) for end in (metric.low, metric.high))
-    return gain, abs(high - low) / (2 * _Z95)
+    return gain, abs(high - low) / (2 * Z_95)
 
 
 def violation_of(constraint: Constraint, record: Record) -> float | None:

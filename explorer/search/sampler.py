@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -40,7 +41,7 @@ Quantity = int | str
 # Of a trial's user attributes: which of its values are none, because they were not measured.
 UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
-STARTUP_WARM = 4  # the same, where other studies foretell something: enough to see how far they can be believed
+STARTUP_WARM = 4  # the same, where something is foretold: enough to see how far it can be believed
 PAIRS = 10  # of axes, at most, that have an effect of their own: each is one more scale to learn
 MOST = 200_000  # candidates that are looked at one by one
 
@@ -58,8 +59,8 @@ class Known:
         seconds: tells what each candidate would take now ``[candidates]``: improvement per second counts then.
         limits: constraint on an objective itself, by its name → the objective's place, and the value at which the
             constraint is just kept.
-        foretold: objective, or constraint → what other studies say of it ``[candidates, sources]``, each source of mean
-            0 and variance 1.
+        foretold: objective, or constraint → what other studies, or a model, say of it ``[candidates, sources]``, each
+            source of mean 0 and variance 1.
     """
 
     distributions: Distributions
@@ -100,7 +101,8 @@ class FrontSampler(BaseSampler):
 
     def prospect(self, study: Study, trial: FrozenTrial) -> Prospect | None:
         """What a trial under way may come to; None while too little is known to expect anything."""
-        return None if self._table is None else self._table.prospect(study, trial)
+        with _alone():
+            return None if self._table is None else self._table.prospect(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         if self._table is not None:
@@ -114,8 +116,7 @@ class FrontSampler(BaseSampler):
             return {}
         if self._table is None or self._table.known.distributions != search_space:
             self._table = _Table(Known(search_space))
-        # The other cores may be a board that is measuring; and sums do not depend on how many there are.
-        with _libraries().limit(limits=1, user_api="blas"):
+        with _alone():
             proposed, self._expected_gain = self._table.proposed(study, trial, self._seed)
         return proposed
 
@@ -251,6 +252,13 @@ class _Table:
         if size > MOST:
             raise ValueError(f"a space of {size} candidates; at most {MOST} are looked at one by one")
         return [dict(zip(names, values, strict=True)) for values in itertools.product(*self._values.values())]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """On one core: the others may be a board that is measuring, and sums do not depend on how many there are."""
+    with _libraries().limit(limits=1, user_api="blas"):
+        yield
 
 
 @cache

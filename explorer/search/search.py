@@ -218,7 +218,7 @@ class Search:
         if not isinstance(self._inner, FrontSampler):
             return None
         trial = self._asked[candidate.key]
-        found = self._inner.prospect(self._study, self._study.trials[trial.number])
+        found = self._inner.prospect(self._study, self._study.get_trials(deepcopy=False)[trial.number])
         return None if found is None else Hope.of(found, self._objectives, spread=spread)
 
     def proposal(self, params: Params) -> Candidate | None:
@@ -288,9 +288,8 @@ class Search:
         return [i for i, objective in enumerate(self._objectives) if objective.metric not in record.metrics]
 
     def _value(self, record: Record, index: int) -> float:
-        objective = self._objectives[index]
-        metric = record.metrics.get(objective.metric)
-        return self._worst[index] if metric is None else scaled(objective.metric, metric.value)
+        value = value_of(self._objectives[index], record)
+        return self._worst[index] if value is None else value
 
     def _remember_worst(self, values: Sequence[float]) -> None:
         for index, (objective, value) in enumerate(zip(self._objectives, values, strict=True)):

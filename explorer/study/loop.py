@@ -11,7 +11,6 @@ answers from memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -19,14 +18,13 @@ from datetime import UTC, datetime
 
 from explorer.config import Experiment
 from explorer.errors import DeviceLost, Dominated, Infeasible, JobFailed, in_one_line
-from explorer.evaluate import violations
+from explorer.evaluate import APART, violations
 from explorer.execution import WORKERS
 from explorer.fleet.duties import NOT_BEGUN, Heat, Turn
 from explorer.fleet.fleet import Fleet
 from explorer.fleet.member import Broke, Ending, Event, Finished, Joined, Left, Lost, Member, Raced, Said
 from explorer.impossible import Impossible, ruled_out
 from explorer.pipeline import Done
-from explorer.ranking import ONCE
 from explorer.result import Evaluation, Record, Stopped
 from explorer.search.search import Search, baseline
 from explorer.space import Candidate
@@ -41,8 +39,6 @@ from explorer.study.race import Racing, result_of, share_s
 from explorer.study.watcher import Watcher
 from explorer.study.workshop import Workshop
 
-# What runs of two candidates differ by: whoever is nearly as good as another may have had the worse luck of the two.
-APART = math.sqrt(2) * ONCE
 # A candidate is recorded as failed, so that a night goes on, when boards were lost with it so often in a row at one
 # and the same job (a bad link takes whoever is under way, and whatever), or so often in all.
 LOSSES_IN_A_ROW, LOSSES = 3, 5
@@ -286,15 +282,7 @@ class Loop:
 
     # Recording
 
-    def _settle(
-        self,
-        turn: Turn,
-        ending: Ending,
-        *,
-        device: str,
-        started: str,
-        seconds: float,
-    ) -> Record:
+    def _settle(self, turn: Turn, ending: Ending, *, device: str, started: str, seconds: float) -> Record:
         """Write down how a candidate ended; then let the sampler and the watcher know."""
         record = self._record(turn, ending, device=device, started=started, seconds=seconds)
         self._store.append(record)
@@ -326,15 +314,7 @@ class Loop:
         """Let candidates leave enough of a limit of time for races."""
         self._budget.keep(share_s(self._experiment, (*self._before, *self.written)))
 
-    def _record(
-        self,
-        turn: Turn,
-        ending: Ending,
-        *,
-        device: str,
-        started: str,
-        seconds: float,
-    ) -> Record:
+    def _record(self, turn: Turn, ending: Ending, *, device: str, started: str, seconds: float) -> Record:
         record = Record(turn.number, "complete", turn.candidate.params, device, started, seconds)
         match ending:
             case Infeasible():

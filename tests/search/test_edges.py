@@ -121,3 +121,20 @@ def test_an_objective_in_which_all_are_equal_is_no_end() -> None:
 
 def test_values_that_no_logarithm_is_of_are_taken() -> None:
     tried_once(explored(WORDS, OBJECTIVES[:3], values=lambda one: {**measured(one), "energy_mj": 0.0}), WORDS)
+
+
+def test_an_objective_that_nobody_could_measure_so_far(capfd: pytest.CaptureFixture[str]) -> None:
+    """Every candidate broke a limit before its accuracy was scored: the search goes on, and without a word."""
+    limit = Constraint("throughput_ips", ">=", 1e6)
+    search = Search(WORDS, OBJECTIVES[:2], sampler="front", seed=1, constraints=[limit])
+    for number in range(WORDS.size - 1):
+        candidate = search.ask()
+        assert candidate is not None
+        known = {"throughput_ips": Metric(measured(candidate)["throughput_ips"])}
+        broken = {str(limit): limit.violation(known["throughput_ips"].value)}
+        record = Record(number, "infeasible", candidate.params, "b", "", 1.0, Evaluation(known), broken)
+        search.tell(candidate, record)
+    candidate = search.ask()
+    assert candidate is not None
+    assert search.prospect(candidate) is not None
+    assert capfd.readouterr() == ("", "")

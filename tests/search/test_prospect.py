@@ -78,3 +78,17 @@ def test_who_was_stopped_after_a_bench_disproves_a_rule_and_after_a_preview_does
         assert candidate is not None
         search.tell(candidate, replace(stopped(candidate, 0), stopped=Stopped(after, 0.995)))
         assert search.is_rule(candidate.params) is not disproves
+
+
+def test_what_is_under_way_makes_nobody_surer() -> None:
+    search = started()
+    gone_on(search, (), 12)
+    candidate = search.ask()
+    assert candidate is not None
+    alone = search.prospect(candidate)
+    assert alone is not None
+    for _ in range(4):
+        search.ask()
+    beside = search.prospect(candidate)
+    assert beside is not None
+    assert (beside.prospect.sd == alone.prospect.sd).all()

@@ -13,6 +13,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from explorer.pareto import hypervolume
 from explorer.replay.problem import Replayed
 from explorer.replay.sources import problem_of
+from explorer.search.proposer import Proposer, Seen
+from explorer.search.prospect import Prospect
 from explorer.search.sampler import FrontSampler, Known
 from explorer.search.search import Search
 
@@ -88,6 +90,26 @@ def test_an_ask_leaves_the_other_cores_to_whoever_measures_there() -> None:
             trial = study.ask(dict(axes))
             study.tell(trial, abs(trial.params["a"] - 17.0))
         assert set(threads()) == {3}, "whoever else computes has its threads back"
+    assert counted
+    assert set(sum(counted, [])) == {1}
+
+
+def test_and_so_does_a_prospect(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[list[int]] = []
+    asked = Proposer.prospect
+
+    def counting(self: Proposer, row: int, seen: Seen) -> Prospect:
+        counted.append(threads())
+        return asked(self, row, seen)
+
+    monkeypatch.setattr(Proposer, "prospect", counting)
+    sampler = FrontSampler(0, known=Known({"a": IntDistribution(0, 30)}))
+    study = optuna.create_study(sampler=sampler)
+    with threadpool_limits(3, user_api="blas"):
+        for _ in range(8):
+            trial = study.ask({"a": IntDistribution(0, 30)})
+            sampler.prospect(study, study.trials[trial.number])
+            study.tell(trial, abs(trial.params["a"] - 17.0))
     assert counted
     assert set(sum(counted, [])) == {1}
 
