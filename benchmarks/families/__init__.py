@@ -173,7 +173,10 @@ def family(name: str, seed: int, *, board: int | None = None) -> Problem:
         truth={"accuracy": _accuracy(made, which, load.precision), **_told(figures)},
         refused=refusals(columns.space, figures.memory, of_board.uniform(*chosen.impossible), of_board),
         stages=(Stage("finetune", which, CHECKPOINT_S), Stage("build", engine, BUILD_S)),
-        prior=_told(device.run(device.datasheet(drawn, of_board), load)),
+        prior={
+            **_told(device.run(device.datasheet(drawn, of_board), load)),
+            "macs": network.expected_work(net, ratio, round_to)[which],
+        },
         foreseen=chosen.foreseen,
         noise=Noise(relative=of_board.uniform(0.015, 0.025), outliers=0.02, score=0.0015),
     )

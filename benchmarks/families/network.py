@@ -99,18 +99,30 @@ def pruned(
     network: Network, ratio: Floats, round_to: Floats, epochs: Floats, taste: Taste, rng: np.random.Generator
 ) -> Checkpoints:
     """Cut to multiples of `round_to` channels and fine-tuned for `epochs`, all three ``[k]``."""
-    cut = np.minimum(ratio[:, None] * network.evenness, MOST_CUT)
-    wanted = np.ceil(network.channels * (1 - cut) / round_to[:, None]) * round_to[:, None]
-    outputs = np.where(ratio[:, None] > 0, np.minimum(wanted, network.channels), network.channels)
-    outputs[:, -1] = network.channels[-1]  # what comes out of the last layer is the task's
-    inputs = np.concatenate([np.full((len(ratio), 1), 3.0), outputs[:, :-1]], axis=1)
-    work = (inputs * outputs * network.kernel * network.pixels).sum(axis=1)
-    before = np.concatenate([[3.0], network.channels[:-1]])
-    removed = 1 - work / (before * network.channels * network.kernel * network.pixels).sum()
+    inputs, outputs = _widths(network, ratio[:, None] * network.evenness, round_to)
+    removed = 1 - _work(network, inputs, outputs) / _work(network, *_widths(network, np.zeros((1, 1)), np.ones(1)))
     accuracy = network.dense - _lost(network, removed, epochs)
     accuracy += taste.lottery * (0.4 + removed) * rng.standard_normal(len(ratio)) * (removed > 0)
     int8_loss = network.int8 * (1 + 2.5 * removed**2) * np.exp(0.25 * rng.standard_normal(len(ratio)))
     return Checkpoints(inputs, outputs, removed, accuracy, int8_loss)
+
+
+def expected_work(network: Network, ratio: Floats, round_to: Floats) -> Floats:
+    """What one reckons with who knows how much is to be cut, but not from where: as evenly as can be ``[k]``."""
+    return _work(network, *_widths(network, np.repeat(ratio[:, None], len(network.channels), axis=1), round_to))
+
+
+def _widths(network: Network, cut: Floats, round_to: Floats) -> tuple[Floats, Floats]:
+    """Channels into and out of each layer that is cut by a share ``[k, layers]``."""
+    wanted = np.ceil(network.channels * (1 - np.minimum(cut, MOST_CUT)) / round_to[:, None]) * round_to[:, None]
+    outputs = np.where(cut > 0, np.minimum(wanted, network.channels), network.channels)
+    outputs[:, -1] = network.channels[-1]  # what comes out of the last layer is the task's
+    return np.concatenate([np.full((len(outputs), 1), 3.0), outputs[:, :-1]], axis=1), outputs
+
+
+def _work(network: Network, inputs: Floats, outputs: Floats) -> Floats:
+    """Multiply-accumulates of an inference ``[k]``."""
+    return np.asarray((inputs * outputs * network.kernel * network.pixels).sum(axis=1))
 
 
 def _lost(network: Network, removed: Floats, epochs: Floats) -> Floats:

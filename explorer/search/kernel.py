@@ -28,7 +28,7 @@ Ints = NDArray[np.intp]
 
 # Of a quantity that was brought to mean 0 and variance 1: medians, and standard deviations of the logarithm.
 _MAIN, _TOGETHER, _SHARED, _FORETOLD = (0.3, 1.0), (0.3, 1.0), (0.05, 1.0), (0.3, 1.5)
-_LENGTH, _UNLIKE = (0.7, 0.7), (1.0, 0.7)  # of an ordinal axis from end to end; distance of two names
+_LENGTH, _UNLIKE = (1.2, 0.7), (1.0, 0.7)  # of an ordinal axis from end to end; distance of two names
 _POWER = (1.0, 0.5)
 _TINY = 1e-9
 

@@ -23,6 +23,9 @@ OF_THE_ENGINE = (*LOGARITHMIC, "subjects_")
 # Whose luck scores share: a checkpoint's, and that of a network that runs in one precision.
 OF_NETWORKS = (TRAINING_AXES, NETWORK_AXES)
 SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
+# By what a model says of this metric scores are compared, instead of by these axes, from which it follows: an accuracy
+# falls where too little of the network is left, whether it was cut by more or rounded to less.
+SIZE, SIZED_BY = "macs", ("prune_ratio", "round_to")
 _FLAT = 1e-9
 
 
@@ -51,6 +54,12 @@ def gain_and_sd(objective: Objective, metric: Metric | None) -> tuple[float, flo
 def violation_of(constraint: Constraint, record: Record) -> float | None:
     metric = record.metrics.get(constraint.metric)
     return None if metric is None else constraint.violation(metric.value)
+
+
+def sizes_by_model(told: Sequence[Mapping[str, float]]) -> NDArray[np.float64] | None:
+    """How large a model says each candidate's network is ``[candidates]``; None where that tells none from another."""
+    sizes = np.array([one.get(SIZE, math.nan) for one in told])
+    return sizes if sizes.size and np.isfinite(sizes).all() and np.ptp(sizes) > 0 else None
 
 
 def foretold_by_model(metric: str, told: Sequence[Mapping[str, float]]) -> NDArray[np.float64] | None:

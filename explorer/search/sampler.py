@@ -47,6 +47,19 @@ MOST = 200_000  # candidates that are looked at one by one
 
 
 @dataclass(frozen=True)
+class Size:
+    """What some axes come to, as far as a quantity is concerned.
+
+    Attributes:
+        axes: names of those that matter by it alone.
+        of: every candidate ``[candidates]``, in any unit: their order counts.
+    """
+
+    axes: Collection[str]
+    of: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Known:
     """What is known of a space beforehand.
 
@@ -61,6 +74,7 @@ class Known:
             constraint is just kept.
         foretold: objective, or constraint → what other studies, or a model, say of it ``[candidates, sources]``, each
             source of mean 0 and variance 1.
+        sizes: objective, or constraint → a size that takes the place of some of the axes.
     """
 
     distributions: Distributions
@@ -70,6 +84,7 @@ class Known:
     limits: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     seconds: Callable[[], NDArray[np.float64]] | None = None
     foretold: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
+    sizes: Mapping[Quantity, Size] = field(default_factory=dict)
 
 
 class FrontSampler(BaseSampler):
@@ -198,14 +213,18 @@ class _Table:
         return self._proposer
 
     def _shape(self, quantity: Quantity) -> Shape:
-        only = self.known.depends_on.get(quantity)
-        chosen = [j for j, name in enumerate(self._names) if only is None or name in only]
-        axes = [self._axis(self._names[j]) for j in chosen]
+        only, size = self.known.depends_on.get(quantity), self.known.sizes.get(quantity)
+        without = () if size is None else size.axes
+        chosen = [j for j, name in enumerate(self._names) if (only is None or name in only) and name not in without]
+        axes, levels = [self._axis(self._names[j]) for j in chosen], self._levels[:, chosen]
+        if size is not None:
+            distinct, rank = np.unique(size.of, return_inverse=True)
+            axes, levels = [*axes, Axis(len(distinct), ordinal=True)], np.column_stack([levels, rank.ravel()])
         shared = self.known.shared.get(quantity, ())
         told = {tuple(name for name in self._names if name in stage) for stage in shared}
         alike = [self._alike(group) for group in sorted({*told, *self._pairs(chosen)} - {()})]
         groups = np.stack(alike, axis=1) if alike else None
-        return Shape(axes, self._levels[:, chosen], groups, self.known.foretold.get(quantity))
+        return Shape(axes, levels, groups, self.known.foretold.get(quantity))
 
     def _pairs(self, chosen: Sequence[int]) -> list[tuple[str, ...]]:
         """Axes without an order, two by two: how two words go together does not follow from either."""

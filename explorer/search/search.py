@@ -32,12 +32,14 @@ from explorer.search.quantities import (
     OF_NETWORKS,
     OF_THE_ENGINE,
     SCORES,
+    SIZED_BY,
     foretold_by_model,
     scaled,
+    sizes_by_model,
     value_of,
     violation_of,
 )
-from explorer.search.sampler import UNMEASURED, FrontSampler, Known
+from explorer.search.sampler import UNMEASURED, FrontSampler, Known, Size
 from explorer.search.transfer import foretold, told_by
 from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, Candidate, Params, Space
 
@@ -65,6 +67,7 @@ class Search:
         earlier: records of other studies, study by study; `front` learns from them what they are worth.
         prior: what a model says of a candidate before anything is run: metric → value in its unit. It may be off:
             `front` learns what that is worth; a metric that it does not name for every candidate is taken for unknown.
+            By ``macs``, where it names them, networks are compared in what they score.
     """
 
     def __init__(
@@ -145,7 +148,9 @@ class Search:
                 columns.append(foretold_by_model(self._objectives[quantity].metric, told))
             if there := [column for column in columns if column is not None]:
                 found[quantity] = np.stack(there, axis=1)
-        return replace(known, foretold=found)
+        sizes = sizes_by_model(told)
+        sized = {} if sizes is None else dict.fromkeys(known.depends_on, Size(SIZED_BY, sizes))
+        return replace(known, foretold=found, sizes=sized)
 
     def _limits(self) -> Iterator[tuple[str, tuple[int, float]]]:
         """Constraints that say from which value on an objective is of use."""

@@ -55,7 +55,8 @@ def test_much_of_it_in_single_precision_is_believed_all_the_same() -> None:
     kernel, everyone = Kernel(Shape(axes, levels)), np.arange(len(levels))
     scales = np.concatenate([kernel.priors[:, 0], [np.log(1e-3)]])
     rows = rng.choice(len(levels), 320, replace=False)
-    y = rng.standard_normal(320)
+    alike = kernel.between(scales[:-1], rows, rows) + 1e-3 * np.eye(320)
+    y = np.linalg.cholesky(alike) @ rng.standard_normal(320)
     mean, variance = Posterior(kernel, scales, everyone, rows[:300]).believe(rows, y)
     assert len(levels) * 300 > 2e6, "or else this is not about single precision"
     few = np.union1d(everyone[:2000], rows)  # not many enough
