@@ -157,7 +157,7 @@ class Towards:
         found += product
         if self.shape.groups is not None:
             for weight, groups in zip(self.scales.shared, self.shape.groups.T, strict=True):
-                found += weight * (groups[rows][:, None] == groups[self.others])
+                found += found.dtype.type(weight) * (groups[rows][:, None] == groups[self.others])
         if self.shape.foretold is not None:
             found += (self.shape.foretold[rows] * self.scales.foretold) @ self.shape.foretold[self.others].T
         return found

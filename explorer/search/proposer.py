@@ -34,8 +34,8 @@ _FAR = 10.0  # ranges below the worst, where nothing is too bad to be on a front
 _APART = 1e-3  # a range is taken for at least such a share of its values
 _LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned with
 _WORTH = 0.1  # of the largest improvement, from which on a candidate may be chosen for its price
-_AGAIN = 512  # candidates that are looked at again
-_MANY, _LOOKS = 8, 1600  # drawn scales; at most so many times results
+_AGAIN = 256  # candidates that are looked at again
+_MANY, _LOOKS = 8, 1000  # drawn scales; at most so many times results
 _LOOKED_AT = 512  # candidates, for a first one far from others
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from explorer.pareto import front, hypervolume
 
@@ -128,10 +129,21 @@ def test_measurements_are_off_by_as_much_as_they_say(problems: dict[str, Any]) -
 def test_the_prior_is_biased_and_says_something(problems: dict[str, Any]) -> None:
     for name in ("A", "B", "C"):
         problem = problems[name]
-        for metric, said in problem.prior.items():
-            true, said = np.log(problem.truth[metric][problem.possible]), np.log(said[problem.possible])
+        for metric in ("throughput_ips", "energy_mj"):
+            true, said = (np.log(values[metric][problem.possible]) for values in (problem.truth, problem.prior))
             assert np.corrcoef(true, said)[0, 1] > 0.3
             assert np.abs(np.median(said - true)) > 0.1
+
+
+def test_the_size_of_a_network_is_known_before_it_is_made_and_says_something_of_its_accuracy(
+    problems: dict[str, Any],
+) -> None:
+    for name in ("A", "B", "C"):
+        problem = problems[name]
+        macs, network = problem.prior["macs"], problem.stages[0].keys
+        assert len(np.unique(np.stack([macs, network]), axis=1).T) == len(np.unique(network))
+        accuracy = problem.truth["accuracy"][problem.possible]
+        assert spearmanr(macs[problem.possible], accuracy).statistic > 0.5
 
 
 def test_hours_count_a_stage_once_for_all_that_share_it(problems: dict[str, Any]) -> None:
