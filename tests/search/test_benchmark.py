@@ -143,7 +143,7 @@ def test_the_size_of_a_network_is_known_before_it_is_made_and_says_something_of_
         macs, network = problem.prior["macs"], problem.stages[0].keys
         assert len(np.unique(np.stack([macs, network]), axis=1).T) == len(np.unique(network))
         accuracy = problem.truth["accuracy"][problem.possible]
-        assert spearmanr(macs[problem.possible], accuracy).statistic > 0.5
+        assert spearmanr(macs[problem.possible], accuracy).statistic > 0.3
 
 
 def test_hours_count_a_stage_once_for_all_that_share_it(problems: dict[str, Any]) -> None:
