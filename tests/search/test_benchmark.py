@@ -227,14 +227,19 @@ def test_a_goal_that_was_not_reached_flatters_the_peer_and_not_us(families: Modu
     reached, missed = [0.5, 0.96, 0.992], [0.5, 0.6, 0.7, 0.8]
     goal = search.GOALS["hours to 99 %"]
     assert goal.cost(course("ours", reached)) == 1.5
-    assert search.ratio({"ours": [course("ours", reached)], "tpe": [course("tpe", missed)]}, "tpe", goal) == 0.75
-    assert search.ratio({"ours": [course("ours", missed)], "tpe": [course("tpe", reached)]}, "tpe", goal) == np.inf
-    told = {"ours": [course("ours", reached)], "tpe": [course("tpe", missed)]}
+    both = {"ours": [course("ours", reached)], "tpe": [course("tpe", missed)]}
+    assert search.ratio(both, "ours", "tpe", goal) == 0.75
+    both = {"ours": [course("ours", missed)], "tpe": [course("tpe", reached)]}
+    assert search.ratio(both, "ours", "tpe", goal) == np.inf
+    told = {name: [course(name, reached)] for name in ("ours", "by time", "foretold")}
+    told |= {"foretold by time": [course("foretold by time", [0.995])], "tpe": [course("tpe", missed)]}
     kept = {str(verdict.what): verdict.kept for verdict in search.verdicts("A", told)}
     assert kept == {
         "A: repeated evaluations": True,
         "A: evaluations to 99 %, ours / tpe": False,
-        "A: hours to 99 %, ours / the best of tpe": False,
+        "A: evaluations to 99 %, foretold / tpe": False,
+        "A: hours to 99 %, by time / the best of tpe": False,
+        "A: hours to 99 %, foretold by time / the best of tpe": True,
     }
 
 
