@@ -36,6 +36,7 @@ def test_ones_own_network_and_data_are_explored_with_one_command(root: Path, tmp
     assert all(accuracy > 0.9 for accuracy in dense)
 
 
+@pytest.mark.slow
 def test_a_bare_network_is_explored_with_one_command(root: Path, tmp_path: Path) -> None:
     records = explored(root / "examples" / "own_onnx" / "small.yaml", tmp_path, trials=10)
     assert "failed" not in {record["state"] for record in records}

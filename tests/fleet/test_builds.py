@@ -27,6 +27,7 @@ def complete(boards: Boards) -> bool:
     return [record.state for record in boards.records] == ["complete"] * 8
 
 
+@pytest.mark.slow
 def test_each_engine_is_built_once_and_by_nobody_else(boards: Boards) -> None:
     boards.add("server")
     boards.run(boards.add("one"), boards.add("two"), text=SPACE)

@@ -183,6 +183,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("bundle"))[0]
 
 
+@pytest.mark.slow
 def test_fields_of_noise_are_answered(place: Place, bundle: Path) -> None:
     heard = fuzz_fields(500, place, bundle)
     assert heard["protocol"] > 50
