@@ -16,7 +16,8 @@ each stage once for all candidates that share it; a table has no stages but the 
 itself, `foretold` knows what an analytic model says, as it does in the program; both choose per second `by time`. Of a
 table no model says anything.
 
-It exits with 1 when a bar is missed. A bar is judged where `ours` and the peer have both been run.
+It exits with 1 when a bar is missed. A bar is judged where both of its sides, and `ours`, have
+been run.
 """
 
 from __future__ import annotations
