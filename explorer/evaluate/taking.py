@@ -36,12 +36,6 @@ class Taken:
         """Why it is none."""
         return derived(self.measurement, self.given).void
 
-    @property
-    def windows_s(self) -> float:
-        """How long its windows took."""
-        series = self.measurement.series
-        return float(series["window_end_s"][-1] - series["window_start_s"][0])
-
     def evaluation(
         self, score: Score | None = None, *, stages: Mapping[str, StageTime], artifacts: Mapping[str, str]
     ) -> Evaluation:
@@ -84,7 +78,7 @@ def take(built: Built, candidate: Candidate, network: Done, bench: Bench, clock:
         taken = _once(built, candidate, network, bench, clock, name)
         void = taken.void
         if not void or bench.always_void:
-            bench.windows_s.append(taken.windows_s)
+            bench.windows_s.append(taken.measurement.windows_s)
             return taken
     words = f"void: {' and '.join(void)}, and so when it was taken once more"
     raise JobFailed(

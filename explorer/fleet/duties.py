@@ -90,6 +90,7 @@ class Duties:
         past: what its engine yielded beside trials so far; filled by the study's thread.
         builder: makes the engines; set before boards are handed anything.
         foresight: what is known to fail before a board is asked; set before boards are handed anything.
+        windows_s: how long the windows of whole measurements took so far, those of earlier runs too.
     """
 
     experiment: Experiment
@@ -104,9 +105,9 @@ class Duties:
     past: Past = field(default_factory=Past)
     builder: Builder = evaluate.on_the_board
     foresight: Foresight | None = None
+    windows_s: list[float] = field(default_factory=list)
     inputs: NDArray[Any] = field(init=False)
     _judging: threading.Lock = field(default_factory=threading.Lock)
-    _windows_s: list[float] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -219,7 +220,7 @@ class Duties:
 
     def _bench(self, device: Device, scale: Scale) -> Bench:
         shared = (self.experiment, device, self.pipeline, self.dataset, self.inputs, scale, self._judging)
-        return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note, windows_s=self._windows_s)
+        return Bench(*shared, builder=self.builder, foresight=self.foresight, note=self.note, windows_s=self.windows_s)
 
     def _tell_of(self, device: Device) -> None:
         """What a person should know of a board that measures."""

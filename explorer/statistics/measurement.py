@@ -30,6 +30,11 @@ class Measurement:
         return len(self.series["window_count"])
 
     @property
+    def windows_s(self) -> float:
+        """From the first window's start to the last one's end."""
+        return float(self.series["window_end_s"][-1] - self.series["window_start_s"][0])
+
+    @property
     def meter(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.header["meter"]
         return found

@@ -40,7 +40,7 @@ from explorer.study.earlier import Earlier, earlier
 from explorer.study.foretold import KEY, Foretold, foretold
 from explorer.study.loop import Loop
 from explorer.study.race import Racing
-from explorer.study.rungs import rungs_of
+from explorer.study.rungs import rungs_of, windows_s
 from explorer.study.watcher import Watcher
 from explorer.study.workshop import Compressing, NothingToMake
 from explorer.transports import specs
@@ -134,6 +134,8 @@ def _explore(
         store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
         control = Control(store, duties.past, watcher.note)
         rungs = rungs_of(experiment, experiment.space.size - len(left_out.reasons))
+        if rungs.short:
+            duties.windows_s += windows_s(read(store.folder))
         workshop = Compressing(compression, pipeline, previewed=rungs.preview)
         loop = Loop(
             experiment,

@@ -30,6 +30,8 @@ search: {sampler: front, seed: 3, race: off, stop_below: off}
 measure: {warmup_s: 0.02, window_s: 0.03, windows_min: 4, budget_s: 10, relative_interval: 0.9, idle_s: 0}
 """
 
+FEW = LONG.replace("[1, 2, 4, 8, 16, 32, 64, 128]", "[1, 8, 32, 128]")
+
 BOARD = """\
 study: s
 model: {name: gaitset_tiny, weights: shipped}
@@ -101,12 +103,20 @@ def test_who_is_hopeless_after_a_short_bench_is_not_measured_further(place: Plac
     assert len(place.run(LONG).records) == 16, "a study that is over is over"
 
 
+@pytest.mark.usefixtures("impatient")
+def test_whoever_comes_back_knows_how_long_measurements_are(place: Place) -> None:
+    def interrupt(record: Record) -> None:
+        if record.number == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        place.run(FEW, watching=Watching(on_record=interrupt))
+    assert "short" in place.run(FEW).records[7].evaluation.stages
+
+
 def complete_and_whole(data: StudyData) -> bool:
     stages = {name for record in data.records for name in record.evaluation.stages}
     return len(data.records) == 8 and {r.state for r in data.records} == {"complete"} and "short" not in stages
-
-
-FEW = LONG.replace("[1, 2, 4, 8, 16, 32, 64, 128]", "[1, 8, 32, 128]")
 
 
 @pytest.mark.usefixtures("impatient")
