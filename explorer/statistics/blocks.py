@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from explorer.result import Metric
 from explorer.statistics.measurement import Floats, Measurement
@@ -58,7 +58,7 @@ def contrasts(rounds: Rounds) -> tuple[Floats, Floats]:
     centred = whole - whole.mean(axis=1, keepdims=True)
     found = [_hodges_lehmann(column) for column in centred.T]
     middle = np.array([value for value, _, _ in found])
-    reach = 2 * float(student.ppf((1 + CONFIDENCE) / 2, max(len(whole) - 1, 1)))
+    reach = 2 * float(stdtrit(max(len(whole) - 1, 1), (1 + CONFIDENCE) / 2))
     sd = np.array([(high - low) / reach for _, low, high in found])
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.nan_to_num(np.corrcoef(centred, rowvar=False).reshape(sd.size, sd.size))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from explorer.config import Experiment
@@ -45,11 +45,25 @@ LOSSES_IN_A_ROW, LOSSES = 3, 5
 LOST_AGAIN = " (lost again and again, and finished nothing between)"
 
 
-class Loop:
-    """The loop's state: what is asked, what is under way on which board, and how much of the budget is left.
+@dataclass(frozen=True)
+class Beforehand:
+    """What a study knows before it tries anything.
 
-    With a `ladder`, boards are told what each candidate may come to, so that they stop those that are dominated.
+    Attributes:
+        impossible: what of the space no board can run.
+        earlier: studies that it learns from.
+        foretold: what a model says of its candidates.
+        ladder: boards are told what each candidate may come to, so that they stop those that are dominated.
     """
+
+    impossible: Impossible
+    earlier: Sequence[Earlier] = ()
+    foretold: Foretold | None = None
+    ladder: bool = False
+
+
+class Loop:
+    """The loop's state: what is asked, what is under way on which board, and how much of the budget is left."""
 
     def __init__(
         self,
@@ -59,11 +73,8 @@ class Loop:
         *,
         workshop: Workshop,
         control: Control,
-        impossible: Impossible,
         watcher: Watcher,
-        earlier: Sequence[Earlier] = (),
-        foretold: Foretold | None = None,
-        ladder: bool = False,
+        beforehand: Beforehand,
     ) -> None:
         self._experiment, self._fleet, self._store, self._control = experiment, fleet, store, control
         self._prepare, self._watcher = workshop.prepare, watcher
@@ -75,12 +86,12 @@ class Loop:
             seed=plan.seed,
             records=before,
             constraints=experiment.constraints,
-            impossible=impossible.reasons,
+            impossible=beforehand.impossible.reasons,
             by_time=plan.trials is None and plan.seconds is not None,
-            earlier=[one.records for one in earlier],
-            prior=foretold.prior if foretold is not None else None,
+            earlier=[one.records for one in beforehand.earlier],
+            prior=beforehand.foretold.prior if beforehand.foretold is not None else None,
         )
-        self._earlier, self._foretold, self._ladder = earlier, foretold, ladder
+        self._beforehand = beforehand
         self._queue = Waiting(modes_of(experiment))
         self._racing = Racing(experiment, store.folder)
         self._heat: Heat | None = None  # the race under way
@@ -122,11 +133,11 @@ class Loop:
                 self._budget.keep(0.0)  # races need no more of the time: candidates may have it
 
     def _tell_of_learning(self) -> None:
-        for one in self._earlier:
+        for one in self._beforehand.earlier:
             told = f"{self._search.sampler}, which auto takes for a space of this size, does not learn from {one.named}"
             self._watcher.note(f"learns from: {one}" if self._search.learns else told)
-        if self._foretold is not None:
-            self._watcher.note(str(self._foretold))
+        if self._beforehand.foretold is not None:
+            self._watcher.note(str(self._beforehand.foretold))
 
     def _tell_of_stopping(self) -> None:
         """A wish that cannot be fulfilled is not passed over in silence."""
@@ -173,7 +184,7 @@ class Loop:
         if turn.number == NOT_BEGUN:
             turn = replace(turn, number=self._next_number)
             self._next_number += 1
-        if self._ladder:
+        if self._beforehand.ladder:
             turn = replace(turn, hope=self._search.prospect(turn.candidate, spread=APART))
         self._watcher.trial(turn.candidate)
         self._store.begin(turn.number, turn.candidate.params)

@@ -38,11 +38,11 @@ from explorer.study.budget import Budget, Stop
 from explorer.study.control import Control, compares_boards
 from explorer.study.earlier import Earlier, earlier
 from explorer.study.foretold import KEY, Foretold, foretold
-from explorer.study.loop import Loop
+from explorer.study.loop import Beforehand, Loop
 from explorer.study.race import Racing
 from explorer.study.rungs import rungs_of, windows_s
 from explorer.study.watcher import Watcher
-from explorer.study.workshop import Compressing, NothingToMake
+from explorer.study.workshop import Compressing, NothingToMake, Workshop
 from explorer.transports import specs
 from explorer.transports.boards import boards
 
@@ -131,34 +131,25 @@ def _explore(
             kept=kept,
         )
         duties.created = store.describe(_described(experiment, fleet.any, learnt, model))["created"]
-        store.append_run({"candidates": experiment.space.size, "impossible": left_out.to_json()})
-        control = Control(store, duties.past, watcher.note)
         rungs = rungs_of(experiment, experiment.space.size - len(left_out.reasons))
         if rungs.short:
             duties.windows_s += windows_s(read(store.folder))
-        workshop = Compressing(compression, pipeline, previewed=rungs.preview)
-        loop = Loop(
+        loop = _begun(
             experiment,
             fleet,
             store,
-            workshop=workshop,
-            control=control,
-            impossible=left_out,
-            watcher=watcher,
-            earlier=learnt,
-            foretold=model,
-            ladder=rungs.any,
+            watcher,
+            workshop=Compressing(compression, pipeline, previewed=rungs.preview),
+            beforehand=Beforehand(left_out, learnt, model, rungs.any),
+            past=duties.past,
+            note=note,
         )
-        watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
-        if told := sentence(left_out.to_json(), experiment.space.size):
-            watcher.note(f"{told}; they cost no trial")
         for absent in fleet.absent:
             watcher.note(f"{in_one_line(absent)}; going on without it, and trying again")
         duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
         if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
-        stop = loop.run()
-        return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
+        return _through(loop, store)
 
 
 def _replay(
@@ -174,23 +165,39 @@ def _replay(
     work = RecordedDuties(experiment, recording)
     with closing(Fleet.gather(experiment.devices, work, patience_s=dict.fromkeys(experiment.devices, 0.0))) as fleet:
         store.describe(_described(experiment, fleet.any, learnt))
-        control = Control(store, Past(), watcher.note)
-        store.append_run({"candidates": experiment.space.size, "impossible": []})
-        loop = Loop(
-            experiment,
-            fleet,
-            store,
-            workshop=NothingToMake(),
-            control=control,
-            impossible=Impossible(experiment.space.size),
-            watcher=watcher,
-            earlier=learnt,
-        )
-        watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
+        beforehand = Beforehand(Impossible(experiment.space.size), learnt)
+        loop = _begun(experiment, fleet, store, watcher, workshop=NothingToMake(), beforehand=beforehand, note=note)
         if recording.repeated:
             watcher.note(f"candidates with several rows: {recording.repeated}; their mean is taken, its interval told")
-        stop = loop.run()
-        return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
+        return _through(loop, store)
+
+
+def _begun(
+    experiment: Experiment,
+    fleet: Fleet,
+    store: Store,
+    watcher: Watcher,
+    *,
+    workshop: Workshop,
+    beforehand: Beforehand,
+    past: Past | None = None,
+    note: str,
+) -> Loop:
+    """A loop that is about to run: what is known beforehand is on the disk, and the watcher knows."""
+    left_out = beforehand.impossible.to_json()
+    store.append_run({"candidates": experiment.space.size, "impossible": left_out})
+    control = Control(store, Past() if past is None else past, watcher.note)
+    loop = Loop(experiment, fleet, store, workshop=workshop, control=control, watcher=watcher, beforehand=beforehand)
+    watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
+    if told := sentence(left_out, experiment.space.size):
+        watcher.note(f"{told}; they cost no trial")
+    return loop
+
+
+def _through(loop: Loop, store: Store) -> Ending:
+    """The loop is run to its end."""
+    stop = loop.run()
+    return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
 
 
 def _uncompressed(experiment: Experiment, compression: Compression, pipeline: Pipeline) -> Graph | None:
