@@ -36,6 +36,7 @@ def explorer(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ})
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_written_with_its_recipe_and_scored(folder: Path) -> None:
     train = ["train", "--model", "mine:build", "--dataset", "mine:data", "--option", "spread=5.0"]
     told = explorer(folder, *train, "--recipe", "iterations=60", "--recipe", "lr=0.01", "--output", "net.pt")

@@ -14,6 +14,7 @@ from faults.scene import Scene, names, wait_for
 PHASES = ("build", "measure", "infer")
 
 
+@pytest.mark.slow
 def test_a_session_killed_while_measuring(scene: Scene) -> None:
     """The plain case, and the quickest: the agent sees its stream end, finishes and keeps; the host comes back."""
     hold = scene.hold("measure")

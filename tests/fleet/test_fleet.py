@@ -45,6 +45,7 @@ def test_equal_boards_share_one_queue(boards: Boards) -> None:
     assert boards.agents("one") == boards.agents("two") == []
 
 
+@pytest.mark.slow
 def test_an_engine_is_fetched_from_the_board_that_ran_it(boards: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
     ending = boards.run(boards.add("one"), boards.add("two"), text=SPACE.replace("seed: 3", "seed: 3, trials: 2"))
     monkeypatch.setenv("EXPLORER_CACHE", str(boards.folder / "cache"))
@@ -186,6 +187,7 @@ def test_a_candidate_that_takes_boards_down_is_failed_and_the_night_goes_on(boar
     assert "one.yaml: build" in records[3].reason
 
 
+@pytest.mark.slow
 def test_a_board_that_finishes_nothing_leaves_and_no_candidate_is_blamed(boards: Boards) -> None:
     one = boards.add("one", deadly=1)
     with pytest.raises(NoDevice, match=r"(?s)one\.yaml: build.*finished nothing between.*the study is saved"):

@@ -120,10 +120,12 @@ def complete_and_whole(data: StudyData) -> bool:
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.slow
 def test_switched_off_nobody_is_stopped(place: Place) -> None:
     assert complete_and_whole(place.run(FEW.replace("stop_below", "ladder: off, stop_below")))
 
 
+@pytest.mark.slow
 def test_nobody_is_stopped_where_windows_end_long_before_their_budget(place: Place) -> None:
     assert complete_and_whole(place.run(FEW))
 

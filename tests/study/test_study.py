@@ -139,6 +139,7 @@ def test_a_space_of_which_nothing_is_possible_is_refused_in_words(place: Place) 
     assert len(place.run(SPACE.replace("seed: 3", "seed: 3, trials: 1")).records) == 1, "the folder is nobody's yet"
 
 
+@pytest.mark.slow
 def test_refusals_of_an_earlier_version_are_kept_and_what_is_left_goes_on(place: Place) -> None:
     text = SPACE.replace("threads: [1, 2]", "threads: [2, 4096]")
     folder = place.run(text.replace("seed: 3", "seed: 3, trials: 1")).folder
@@ -259,6 +260,7 @@ def test_a_device_that_keeps_dying_ends_the_run_and_not_the_study(
     assert {r.state for r in place.records} == {"complete"}
 
 
+@pytest.mark.slow
 def test_another_experiment_in_the_folder_is_refused_with_the_difference(place: Place) -> None:
     place.run(SPACE.replace("seed: 3", "seed: 3, trials: 1"))
     changed = SPACE.replace("[1, 2, 3, 4]", "[1, 2]")
