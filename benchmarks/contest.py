@@ -19,13 +19,14 @@ from explorer.replay import course
 from explorer.replay.contest import THREADS
 from explorer.replay.course import Goal
 
-PEERS = ("random", "nsga2", "tpe", "gp")
+PEERS = ("random", "nsga2", "tpe", "gp", "qnehvi")
+SLOW = ("gp", "qnehvi")  # seconds an ask
 OURS = "front"  # of `explorer.search`
 # Ours alone, as it weighs what candidates cost, and as the program has it: told what an analytic model says as well.
 MINE = ("ours", "by time", "foretold", "foretold by time")
-SAMPLERS = {**dict(zip(PEERS, PEERS, strict=True)), **dict.fromkeys(MINE, OURS)}
+SAMPLERS = {**dict(zip(PEERS, PEERS, strict=True)), "qnehvi": "qnehvi:NoisyHypervolume", **dict.fromkeys(MINE, OURS)}
 
-__all__ = ["MINE", "OURS", "PEERS", "SAMPLERS", "Course", "Goal", "Job", "contest", "run_all"]
+__all__ = ["MINE", "OURS", "PEERS", "SAMPLERS", "SLOW", "Course", "Goal", "Job", "contest", "run_all"]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 
-from contest import MINE, PEERS, SAMPLERS, Course, Goal, contest, run_all
+from contest import MINE, PEERS, SAMPLERS, SLOW, Course, Goal, contest, run_all
 from families import FAMILIES, family
 from families.problem import Problem
 from families.recorded import recorded
@@ -168,7 +169,7 @@ def compared(name: str, courses: Courses) -> Iterator[Verdict]:
 
 def main() -> int:
     args = arguments()
-    seeds = {sampler: args.gp_seeds if sampler == "gp" else args.seeds for sampler in args.samplers}
+    seeds = {sampler: args.slow_seeds if sampler in SLOW else args.seeds for sampler in args.samplers}
     jobs = [
         Job(name, sampler, args.first_seed + seed, args.budget)
         for name in args.problems
@@ -195,13 +196,16 @@ def arguments() -> argparse.Namespace:
     everything = (*TX2, *FAMILIES)
     parser.add_argument("--problems", nargs="+", choices=everything, default=list(everything), metavar="NAME")
     parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS), metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=20, help="of each sampler but gp")
-    parser.add_argument("--gp-seeds", type=int, default=5, help="of gp, which takes seconds an ask")
+    parser.add_argument("--seeds", type=int, default=20, help="of each sampler but the slow ones")
+    parser.add_argument("--slow-seeds", type=int, default=5, help=f"of {' and '.join(SLOW)}, which take seconds an ask")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", type=int, default=10_000, help="evaluations at most")
     parser.add_argument("--workers", type=int, default=2, help="processes, a core each")
     parser.add_argument("--plot", type=Path, help="folder for curves of hypervolume against evaluations and hours")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if "qnehvi" in args.samplers and importlib.util.find_spec("botorch") is None:
+        parser.error("qnehvi needs BoTorch, which is not installed: make .venv/.peers, or name other --samplers")
+    return args
 
 
 if __name__ == "__main__":

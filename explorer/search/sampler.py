@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,17 @@ class Known:
     seconds: Callable[[], NDArray[np.float64]] | None = None
     foretold: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
     sizes: Mapping[Quantity, Size] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A sampler that looks at every candidate of a space: `Search` tells it which there are."""
+
+    def know(self, known: Known) -> None:
+        """Take in what is known of the space, before the first ask."""
+
+    def leave_out(self, candidates: Iterable[Params]) -> None:
+        """Propose none of these any more."""
 
 
 class FrontSampler(BaseSampler):

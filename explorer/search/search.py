@@ -39,7 +39,7 @@ from explorer.search.quantities import (
     value_of,
     violation_of,
 )
-from explorer.search.sampler import UNMEASURED, FrontSampler, Known, Size
+from explorer.search.sampler import UNMEASURED, FrontSampler, Knowing, Known, Size
 from explorer.search.transfer import foretold, told_by
 from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, Candidate, Params, Space
 
@@ -97,7 +97,7 @@ class Search:
         for record in records:
             self._grid.take(record.params)
         self._prices = Prices(self._grid.candidates if by_time else ())
-        if isinstance(self._inner, FrontSampler):
+        if isinstance(self._inner, Knowing):
             self._inner.know(self._foretelling(self._known(by_time), earlier, prior))
         self._leave_out(one.because for one in records if self.is_rule(one.because) and _lasts(one.because))
         directions = [
@@ -243,7 +243,7 @@ class Search:
     def _leave_out(self, rules: Iterable[Params]) -> int:
         """How many untried candidates these rules cover; they are left out."""
         left_out = self._grid.drop(rules)
-        if isinstance(self._inner, FrontSampler):
+        if isinstance(self._inner, Knowing):
             self._inner.leave_out(map(self._grid.asked, left_out))
         return len(left_out)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from optuna.samplers import RandomSampler
 
 from explorer import pareto
 from explorer.result import Evaluation, Metric, Objective, Record
 from explorer.search import SAMPLERS
 from explorer.search.quantities import scaled
+from explorer.search.sampler import Known
 from explorer.search.search import Prior, Search, baseline
-from explorer.space import Axis, Candidate, Rule, Space
+from explorer.space import Axis, Candidate, Params, Rule, Space
 
 SPACE = Space(
     (
@@ -186,6 +190,32 @@ def test_what_is_impossible_or_ruled_out_is_never_asked_for(sampler: str) -> Non
     assert len(asked) == SPACE.size - len(impossible) - 7
     again = Search(SPACE, OBJECTIVES, sampler=sampler, seed=1, impossible=impossible, records=records)
     assert (again.left, again.ask()) == (0, None)
+
+
+class FromTheEnd(RandomSampler):
+    """A plug-in that looks at every candidate: it proposes the last of those that it may."""
+
+    def know(self, known: Known) -> None:
+        self.left = list(known.candidates or ())
+
+    def leave_out(self, candidates: Iterable[Params]) -> None:
+        for candidate in candidates:
+            self.left.remove(dict(candidate))
+
+    def sample_relative(self, *_: object) -> dict[str, Any]:
+        return dict(self.left.pop())
+
+
+def test_a_plug_in_that_looks_at_every_candidate_is_told_which_there_are() -> None:
+    impossible = {c.key for c in SPACE.candidates if c.params["precision"] == "bf16"}
+    search = Search(SPACE, OBJECTIVES, sampler=f"{__name__}:FromTheEnd", seed=1, impossible=impossible)
+    first = search.ask()
+    search.rule_out({"batch": 16})
+    asked = [first]
+    while (candidate := search.ask()) is not None:
+        asked.append(candidate)
+    left = [c for c in SPACE.candidates if c.key not in impossible and c.params["batch"] != 16 and c != first]
+    assert asked[1:] == left[::-1]
 
 
 def test_a_success_disproves_a_rule() -> None:
