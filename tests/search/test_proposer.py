@@ -80,3 +80,20 @@ def test_what_is_worse_than_all_that_was_seen_may_still_be_on_the_front() -> Non
     scores = np.where(free, proposer().scores(Seen(rows, GAINS[rows]), free), -1)
     best = np.argsort(-scores)[:5]
     assert (GAINS[best, 0] < GAINS[rows, 0].min()).sum() >= 3
+
+
+def test_the_first_ones_lie_apart_and_not_all_in_corners() -> None:
+    levels = np.array(list(itertools.product(range(5), repeat=4)))
+    shape = Shape([Axis(5, ordinal=True)] * 4, levels)
+    within, nearest = [], []
+    for seed in range(20):
+        proposer, rng, taken = Proposer(levels, [shape], objectives=1), np.random.default_rng(seed), list[int]()
+        for _ in range(6):
+            free = ~np.isin(np.arange(len(levels)), taken)
+            taken.append(proposer.first(np.array(taken, dtype=np.intp), free, rng))
+        chosen = levels[taken]
+        within.append(np.isin(chosen, [1, 2, 3]).mean())
+        apart = np.abs(chosen[:, None] - chosen).sum(axis=2)
+        nearest.append(apart[apart > 0].min())
+    assert np.mean(within) > 0.4, "of any five levels three are none of the ends"
+    assert np.mean(nearest) > 4, "drawn without a look at each other they would be some 2.5 apart"
