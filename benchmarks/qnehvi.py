@@ -27,13 +27,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from explorer.search.sampler import UNMEASURED, Known
+from explorer.search.sampler import Known, Quantity, outcomes_of, signs_of, values_of
 from explorer.space import Params
 
 with warnings.catch_warnings():
@@ -142,19 +142,23 @@ class NoisyHypervolume(BaseSampler):
         """Features of a point that fills the space evenly; there may be no such candidate ``[features]``."""
         axes = self._known.distributions
         drawn = torch.quasirandom.SobolEngine(len(axes), scramble=True, seed=self._seed).draw(number + 1)[-1].tolist()
-        wish = {name: one[int(u * len(one))] for (name, one), u in zip(values_of(axes).items(), drawn, strict=True)}
+        levels = [values_of(name, axis) for name, axis in axes.items()]
+        wish = {name: one[int(u * len(one))] for name, one, u in zip(axes, levels, drawn, strict=True)}
         return features(axes, wish)
 
     def _results(self, study: Study, trials: Sequence[FrozenTrial]) -> Results:
-        signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
+        signs = signs_of(study)
         done = [t for t in trials if t.state == TrialState.COMPLETE and self._key(t) in self._row]
         constraints = sorted({name for trial in done for name in trial.constraints} - set(self._known.limits))
-        table = [[*gains_of(trial, signs), *violations_of(trial, constraints)] for trial in done]
+        quantities: list[Quantity] = [*range(len(signs)), *constraints]
+        table = np.array([outcomes_of(trial, signs, quantities) for trial in done]).reshape(-1, len(quantities))
+        gains, broken = table[:, : len(signs)], table[:, len(signs) :]
+        broken[np.isnan(broken) & np.isfinite(gains).any(axis=1, keepdims=True)] = KEPT
         rows = [self._row[self._key(trial)] for trial in done]
-        told = torch.tensor(table, dtype=torch.double).reshape(len(done), len(signs) + len(constraints))
+        told = torch.tensor(table, dtype=torch.double)
         limits = torch.full((len(signs),), math.nan, dtype=torch.double)
         for place, value in self._known.limits.values():
-            limits[place] = signs[place] * value
+            limits[place] = float(signs[place] * value)
         return Results(self._X[rows], told, limits)
 
     def _best(self, results: Results, choices: Tensor) -> int:
@@ -212,36 +216,13 @@ def reference(gains: Tensor, limits: Tensor) -> Tensor:
 def features(axes: Mapping[str, BaseDistribution], candidate: Mapping[str, Any]) -> Tensor:
     """``[features]``, all from 0 to 1."""
     found: list[float] = []
-    for (name, axis), values in zip(axes.items(), values_of(axes).values(), strict=True):
+    for name, axis in axes.items():
+        values = values_of(name, axis)
         if isinstance(axis, CategoricalDistribution):
             found += [float(value == candidate[name]) for value in values]
         else:
             found.append(values.index(candidate[name]) / max(1, len(values) - 1))
     return torch.tensor(found, dtype=torch.double)
-
-
-def values_of(axes: Mapping[str, BaseDistribution]) -> dict[str, Sequence[Any]]:
-    """Axis → its values in their order."""
-    found: dict[str, Sequence[Any]] = {}
-    for name, axis in axes.items():
-        assert isinstance(axis, (CategoricalDistribution, IntDistribution))  # Search makes no other
-        found[name] = axis.choices if isinstance(axis, CategoricalDistribution) else range(axis.low, axis.high + 1)
-    return found
-
-
-def gains_of(trial: FrozenTrial, signs: Sequence[float]) -> list[float]:
-    """NaN for what was not measured."""
-    made_up = trial.user_attrs.get(UNMEASURED, ())
-    return [
-        math.nan if i in made_up else sign * value
-        for i, (sign, value) in enumerate(zip(signs, trial.values, strict=True))
-    ]
-
-
-def violations_of(trial: FrozenTrial, constraints: Sequence[str]) -> list[float]:
-    """Above 0 where one is violated; what was measured has kept those it does not name."""
-    measured = len(trial.user_attrs.get(UNMEASURED, ())) < len(trial.values)
-    return [trial.constraints.get(name, KEPT if measured else math.nan) for name in constraints]
 
 
 def _outcome(samples: Tensor, *, place: int) -> Tensor:

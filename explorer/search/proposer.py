@@ -36,7 +36,7 @@ _LIKELY = 0.5  # chance of being possible, from which on a candidate is reckoned
 _WORTH = 0.1  # of the largest improvement, from which on a candidate may be chosen for its price
 _AGAIN = 256  # candidates that are looked at again
 _MANY, _LOOKS = 8, 1000  # drawn scales; at most so many times results
-_LOOKED_AT = 8  # candidates, for a first one far from others: the farthest of many are always corners
+_LOOKED_AT = 8  # candidates, for a first one far from others: the farthest of many are mostly corners
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class _Table:
     def __init__(self, known: Known) -> None:
         self.known = known
         names = list(known.distributions)
-        self._values = {name: _values_of(name, distribution) for name, distribution in known.distributions.items()}
+        self._values = {name: values_of(name, distribution) for name, distribution in known.distributions.items()}
         self.candidates = known.candidates if known.candidates is not None else self._every(names)
         self._places = {name: {value: i for i, value in enumerate(values)} for name, values in self._values.items()}
         levels = [[self._places[name][candidate[name]] for name in names] for candidate in self.candidates]
@@ -215,7 +215,7 @@ class _Table:
             self._quantities = list(quantities)
             objectives = sum(isinstance(one, int) for one in quantities)
             shapes = [self._shape(one) for one in quantities]
-            signs = _signs(study)
+            signs = signs_of(study)
             limits: dict[int, float] = {}
             for objective, value in self.known.limits.values():
                 limits[objective] = max(limits.get(objective, -math.inf), float(signs[objective] * value))
@@ -253,7 +253,7 @@ class _Table:
         return Axis(len(self._values[name]), ordinal)
 
     def _seen(self, study: Study, trials: Sequence[FrozenTrial], quantities: Sequence[Quantity]) -> tuple[Seen, Ints]:
-        signs = _signs(study)
+        signs = signs_of(study)
         rows: dict[str, list[int]] = {"done": [], "refused": [], "pending": [], "taken": []}
         values: list[NDArray[np.float64]] = []
         for trial in sorted(trials, key=_when_done):
@@ -263,7 +263,7 @@ class _Table:
             rows["taken"].append(row)
             if _is_measured(trial):
                 rows["done"].append(row)
-                values.append(_told(trial, signs, quantities))
+                values.append(outcomes_of(trial, signs, quantities))
             elif trial.state == TrialState.COMPLETE:
                 rows["refused"].append(row)
             elif trial.state in (TrialState.RUNNING, TrialState.WAITING):
@@ -297,11 +297,12 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _signs(study: Study) -> NDArray[np.float64]:
+def signs_of(study: Study) -> NDArray[np.float64]:
+    """What a value is multiplied by to be a gain: larger is better ``[objectives]``."""
     return np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions])
 
 
-def _values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
+def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
     """All values of an axis, in their order.
 
     Raises:
@@ -331,7 +332,7 @@ def _is_measured(trial: FrozenTrial) -> bool:
     )
 
 
-def _told(trial: FrozenTrial, signs: NDArray[np.float64], quantities: Sequence[Quantity]) -> NDArray[np.float64]:
+def outcomes_of(trial: FrozenTrial, signs: NDArray[np.float64], quantities: Sequence[Quantity]) -> NDArray[np.float64]:
     """Gains and violations of a finished trial; NaN for what was not measured."""
     gains = signs * np.asarray(trial.values)
     gains[list(trial.user_attrs.get(UNMEASURED, ()))] = np.nan

@@ -165,8 +165,16 @@ def _replay(
     work = RecordedDuties(experiment, recording)
     with closing(Fleet.gather(experiment.devices, work, patience_s=dict.fromkeys(experiment.devices, 0.0))) as fleet:
         store.describe(_described(experiment, fleet.any, learnt))
-        beforehand = Beforehand(Impossible(experiment.space.size), learnt)
-        loop = _begun(experiment, fleet, store, watcher, workshop=NothingToMake(), beforehand=beforehand, note=note)
+        loop = _begun(
+            experiment,
+            fleet,
+            store,
+            watcher,
+            workshop=NothingToMake(),
+            beforehand=Beforehand(Impossible(experiment.space.size), learnt),
+            past=Past(),
+            note=note,
+        )
         if recording.repeated:
             watcher.note(f"candidates with several rows: {recording.repeated}; their mean is taken, its interval told")
         return _through(loop, store)
@@ -180,13 +188,13 @@ def _begun(
     *,
     workshop: Workshop,
     beforehand: Beforehand,
-    past: Past | None = None,
+    past: Past,
     note: str,
 ) -> Loop:
     """A loop that is about to run: what is known beforehand is on the disk, and the watcher knows."""
     left_out = beforehand.impossible.to_json()
     store.append_run({"candidates": experiment.space.size, "impossible": left_out})
-    control = Control(store, Past() if past is None else past, watcher.note)
+    control = Control(store, past, watcher.note)
     loop = Loop(experiment, fleet, store, workshop=workshop, control=control, watcher=watcher, beforehand=beforehand)
     watcher.begins(experiment, planned=loop.planned, records=store.records, note=note)
     if told := sentence(left_out, experiment.space.size):

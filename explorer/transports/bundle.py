@@ -15,7 +15,7 @@ import os
 import shlex
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from explorer_agent import wire
 _MAIN = b"import sys\nfrom explorer_agent.__main__ import main\nsys.exit(main())\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 VIRTUAL = "virtual"  # the agent's folder of boards that nobody needs to own
-_BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _UNIX, _MODE = 3, 0o100644 << 16
 
 
@@ -96,40 +95,22 @@ def _sources(folder: Path, *, virtual: bool) -> Mapping[str, bytes]:
 @cache
 def lean(source: str) -> str:
     """`source` without its docstrings and the lines that are all comment; what is left stands where it stood."""
-    lines, blocks = source.rstrip("\n").split("\n"), list(_blocks(ast.parse(source)))
-    comments = {number for number, line in enumerate(lines, start=1) if line.lstrip().startswith("#")}
-    for number in comments.difference(*(_inside(block, comments) for block in blocks)):
-        lines[number - 1] = ""
-    for first, last in _docstrings(blocks):
+    lines, nodes = source.rstrip("\n").split("\n"), list(ast.walk(ast.parse(source)))
+    texts = [node for node in nodes if isinstance(node, (ast.JoinedStr, ast.Constant))]
+    inside = {line for text in texts for line in range(text.lineno, text.end_lineno or text.lineno)}
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith("#") and index not in inside:
+            lines[index] = ""
+    for first, last in _docstrings(nodes):
         lines[first - 1 : last] = [""] * (last - first + 1)
     return "\n".join(lines) + "\n"
 
 
-def _blocks(node: ast.AST) -> Iterator[ast.AST]:
-    """A module, and every statement in it: a twentieth of all its nodes."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, _BLOCKS):
-            yield from _blocks(child)
-
-
-def _inside(block: ast.AST, numbers: Set[int]) -> set[int]:
-    """Those of the lines that begin in the middle of a text which belongs to this statement, and to none within it."""
-    parts = (part for part in ast.iter_child_nodes(block) if not isinstance(part, _BLOCKS))
-    near = (part for part in parts if not isinstance(part, ast.expr) or not numbers.isdisjoint(_lines(part)))
-    texts = (node for part in near for node in ast.walk(part) if isinstance(node, (ast.JoinedStr, ast.Constant)))
-    return {line for text in texts for line in _lines(text)[1:]}
-
-
-def _lines(node: ast.expr) -> range:
-    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
-
-
-def _docstrings(blocks: Iterable[ast.AST]) -> Iterator[tuple[int, int]]:
+def _docstrings(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, int]]:
     """First and last line of each docstring that is not all its function or class has."""
-    for block in blocks:
-        if isinstance(block, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(block.body) > 1:
-            first = block.body[0]
+    for node in nodes:
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
+            first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 yield first.lineno, first.end_lineno or first.lineno
 

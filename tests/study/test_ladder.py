@@ -103,6 +103,7 @@ def test_who_is_hopeless_after_a_short_bench_is_not_measured_further(place: Plac
     assert len(place.run(LONG).records) == 16, "a study that is over is over"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_whoever_comes_back_knows_how_long_measurements_are(place: Place) -> None:
     def interrupt(record: Record) -> None:
@@ -119,8 +120,8 @@ def complete_and_whole(data: StudyData) -> bool:
     return len(data.records) == 8 and {r.state for r in data.records} == {"complete"} and "short" not in stages
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
 def test_switched_off_nobody_is_stopped(place: Place) -> None:
     assert complete_and_whole(place.run(FEW.replace("stop_below", "ladder: off, stop_below")))
 
