@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from explorer import __version__
 from explorer.errors import EXIT_NO_DEVICE, ExplorerError
 
 app = typer.Typer(
@@ -24,6 +25,20 @@ app.add_typer(agent, name="agent")
 
 Results = Annotated[Path, typer.Option(help="Folder that holds one folder a study.")]
 StudyFolder = Annotated[Path | None, typer.Argument(help="A study's folder; the newest below ./results when left out.")]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"explorer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _any_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which explorer this is.")
+    ] = False,
+) -> None: ...
 
 
 @app.command(

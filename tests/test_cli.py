@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,10 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import explorer") == "[]"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert explorer("--version").stdout == f"explorer {version('explorer')}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
