@@ -146,9 +146,9 @@ def test_a_good_agent_is_understood(source: Path) -> None:
 
 
 def test_noise_ends_in_words(source: Path) -> None:
-    endings, frames = fuzz(250, source)
+    endings, frames = fuzz(120, source)
     assert set(endings) >= {"fine", "NoDevice", "JobFailed", "DeviceLost"}
-    assert frames > 200
+    assert frames > 100
 
 
 @pytest.mark.slow
@@ -157,11 +157,12 @@ def test_ten_thousand_frames_of_noise_end_in_words(source: Path) -> None:
     assert frames >= 10_000
 
 
+LONG = ("hello", "measure", "verify")  # with many fields
 OTHERS: tuple[Any, ...] = (None, True, -1, 10**19, 0.5, "", "\x1b[2J\ud800../../etc/passwd", [], [[]], {}, {"": None})
 
 
 @pytest.mark.parametrize(
-    "request_", ["hello", *(pytest.param(n, marks=pytest.mark.slow) if n == "measure" else n for n in ANSWERS)]
+    "request_", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in ("hello", *ANSWERS)]
 )
 def test_a_field_of_any_other_kind_or_missing_ends_in_words(request_: str, source: Path) -> None:
     message, body = ANSWERS.get(request_, (HELLO, b""))

@@ -26,7 +26,10 @@ def ops(path: Path) -> list[str]:
 TINY = [name for name in MODELS if name.endswith("_tiny")]
 
 
-@pytest.mark.parametrize(("name", "opset"), [*((name, 20) for name in MODELS), *((name, 17) for name in TINY)])
+@pytest.mark.parametrize(
+    ("name", "opset"),
+    [*((name, 20) for name in MODELS), *(pytest.param(name, 17, marks=pytest.mark.slow) for name in TINY)],
+)
 def test_file_computes_what_the_network_does_at_any_batch(
     name: str, opset: int, make_checkpoint: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
