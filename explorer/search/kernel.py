@@ -55,12 +55,14 @@ class Shape:
         levels: ``[candidates, axes]``.
         groups: ``[candidates, groupings]``, equal in a column for candidates that have something in common.
         foretold: ``[candidates, sources]``, what something else says of the quantity, each of mean 0 and variance 1.
+        counted: whether it is hardly another when it is told again: counted, not measured.
     """
 
     axes: Sequence[Axis]
     levels: Ints
     groups: Ints | None = None
     foretold: Floats | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True)

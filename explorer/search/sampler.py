@@ -75,6 +75,7 @@ class Known:
         foretold: objective, or constraint → what other studies, or a model, say of it ``[candidates, sources]``, each
             source of mean 0 and variance 1.
         sizes: objective, or constraint → a size that takes the place of some of the axes.
+        counted: objectives, and constraints, that come out the same whenever a candidate is tried.
     """
 
     distributions: Distributions
@@ -85,6 +86,7 @@ class Known:
     seconds: Callable[[], NDArray[np.float64]] | None = None
     foretold: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
     sizes: Mapping[Quantity, Size] = field(default_factory=dict)
+    counted: Collection[Quantity] = ()
 
 
 @runtime_checkable
@@ -235,7 +237,7 @@ class _Table:
         told = {tuple(name for name in self._names if name in stage) for stage in shared}
         alike = [self._alike(group) for group in sorted({*told, *self._pairs(chosen)} - {()})]
         groups = np.stack(alike, axis=1) if alike else None
-        return Shape(axes, levels, groups, self.known.foretold.get(quantity))
+        return Shape(axes, levels, groups, self.known.foretold.get(quantity), counted=quantity in self.known.counted)
 
     def _pairs(self, chosen: Sequence[int]) -> list[tuple[str, ...]]:
         """Axes without an order, two by two: how two words go together does not follow from either."""

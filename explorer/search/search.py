@@ -126,6 +126,7 @@ class Search:
             depends_on=dict.fromkeys(scores, (*NETWORK_AXES, *strange)),
             shared=dict.fromkeys(scores, OF_NETWORKS),
             limits=dict(self._limits()),
+            counted=scores,
             seconds=self._prices.expected_s if by_time else None,
         )
 

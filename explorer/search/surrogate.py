@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _NOISE = (0.01, 1.5)  # median, and standard deviation of the logarithm
+_COUNTED = (1e-4, 0.5)  # the same, of what is counted: else it is doubted that whoever is a little better is better
 _STEPS = 40
 _ENOUGH = 128  # results, spread over the study, that scales are learned from
 _ALIKE = 1e-6  # values that differ by less than such a share are one value
@@ -118,7 +119,8 @@ class _Fit:
 
     def __init__(self, kernel: Kernel, rows: Ints, y: Floats) -> None:
         self._among, self._y, self._eye = Among(kernel, rows), y, np.eye(len(y))
-        self._priors = np.concatenate([kernel.priors, [(math.log(_NOISE[0]), _NOISE[1])]])
+        median, sd = _COUNTED if kernel.shape.counted else _NOISE
+        self._priors = np.concatenate([kernel.priors, [(math.log(median), sd)]])
 
     def most_likely(self) -> Floats:
         """Logarithms of the scales with the largest posterior."""

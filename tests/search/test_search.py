@@ -167,10 +167,10 @@ def test_of_a_table_nothing_is_assumed_but_what_its_columns_names_say() -> None:
     points = tuple({"batch": batch, "image_size": size} for batch in (1, 4) for size in (224, 299))
     objectives = (Objective("seconds_a_frame", "min"), Objective("accuracy", "max"))
     search = Search(Space(axes, listed=points), objectives, sampler="random", seed=0)
-    depends_on = search._known().depends_on
-    assert set(depends_on) == {1}
-    assert "image_size" in depends_on[1]
-    assert "batch" not in depends_on[1]
+    known = search._known()
+    assert set(known.depends_on) == set(known.counted) == {1}
+    assert "image_size" in known.depends_on[1]
+    assert "batch" not in known.depends_on[1]
 
 
 @pytest.mark.parametrize("sampler", ["front", "tpe", "random"])

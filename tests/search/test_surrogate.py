@@ -86,6 +86,19 @@ def test_scales_are_learned_and_what_is_unlikely_is_not_believed() -> None:
     assert again.sd.mean() > belief.sd[others].mean(), "scales in doubt make for more doubt"
 
 
+def test_what_is_counted_is_what_it_was_told_to_be() -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.choice(len(LEVELS), 12, replace=False)
+    values = smooth(LEVELS[rows]) + 0.3 * rng.standard_normal(12)
+    off = {}
+    for counted in (False, True):
+        surrogate = Surrogate(Shape(AXES, LEVELS, counted=counted))
+        belief = surrogate.believe(rows, values, surrogate.learn(rows, values))
+        off[counted] = float(np.abs(belief.mean[rows] - values).mean())
+    assert off[True] < 0.02 * values.std()
+    assert off[False] > 3 * off[True]
+
+
 def test_what_foretells_is_believed_as_far_as_it_was_right() -> None:
     rng = np.random.default_rng(3)
     true = rng.standard_normal(len(LEVELS))  # no axis explains it
