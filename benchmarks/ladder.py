@@ -182,8 +182,8 @@ def _stopped(whole: Record, found: dict[str, Metric]) -> Record:
 
 
 def judged(name: str, climbs: dict[str, list[Climb]]) -> Iterator[tuple[str, bool]]:
-    """A family's results in words, and whether its bar is kept."""
-    against = quantile([climb.hours(0.95) for climb in climbs["by trials"]], 0.5)
+    """A family's results in words, and whether its bar is kept, where there is something to compare with."""
+    single = [climb.hours(0.95) for climb in climbs.get("by trials", ())]
     for kind, all_ in climbs.items():
         spans = []
         for share in SHARES:
@@ -195,7 +195,10 @@ def judged(name: str, climbs: dict[str, list[Climb]]) -> Iterator[tuple[str, boo
         )
         made = quantile([climb.made[min(29, len(climb.made) - 1)] for climb in all_], 0.5)
         words = f"{name} {kind}: {'; '.join(spans)}; {len(all_)} seeds; stopped {ended}; made after 30: {made:.3f}"
-        ratio = quantile([climb.hours(0.95) for climb in all_], 0.5) / against
+        if not single:
+            yield words, True
+            continue
+        ratio = quantile([climb.hours(0.95) for climb in all_], 0.5) / quantile(single, 0.5)
         kept = kind != "ladder" or ratio <= MOST
         yield f"{words}; hours to 95 % / by trials {ratio:.2f}" + ("" if kept else f"   MISS (bar {MOST:g})"), kept
 
