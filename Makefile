@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12     which Python (3.11 or newer) the environment is made from
 #   ARGS="--fresh"        more arguments for explorer run, pytest or pip install
-#   WORKERS=2             test files that run at the same time
+#   WORKERS=3             test files that run at the same time; two cores have time for a third
 #   TORCH=default         the default build of PyTorch (with CUDA on x86) instead of the CPU-only one
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 export TORCH ?= cpu
 
 .PHONY: help install quickstart test lint types contracts clean
