@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _NOISE = (0.01, 1.5)  # median, and standard deviation of the logarithm
-_COUNTED = (1e-4, 0.5)  # the same, of what is counted: else it is doubted that whoever is a little better is better
+_COUNTED = (1e-4, 0.5)  # the same, of what is counted: benchmarks/README.md tells what that saved
 _STEPS = 40
 _ENOUGH = 128  # results, spread over the study, that scales are learned from
 _ALIKE = 1e-6  # values that differ by less than such a share are one value
