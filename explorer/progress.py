@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 COMPRESSION = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")
 JOBS = ("build", "measure", "infer")
+_MEANING = wording.MEANING | {
+    wording.ESTIMATED: "estimated from declared watts, not measured"
+}  # of what is measured here
 _UNITS = {"_ips": "/s", "_mj": " mJ", "_ms": " ms", "_mb": " MB", "_w": " W"}
 
 
@@ -146,16 +149,16 @@ def brief(name: str, metric: Metric) -> str:
 def summary(ending: Ending) -> str:
     """What a run did, said at its end."""
     told = wording.endings(record.state for record in ending.records) or "nothing new"
-    estimated = any(record.evaluation.estimated for record in ending.records)
-    marked = {
-        wording.SIMULATED: any(record.evaluation.simulated for record in ending.records),
-        wording.RECORDED: any(record.evaluation.recorded for record in ending.records),
-    }
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
     lines += [_folded(unmet(ending.records)), _folded(_compression(ending.records))]
-    lines += ["* estimated from declared watts, not measured"] if estimated else []
-    lines += [f"{mark} {wording.MEANING[mark]}" for mark, there in marked.items() if there]
+    lines += [f"{mark} {_MEANING[mark]}" for mark in _MEANING if mark in _shown_marks(ending)]
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
+
+
+def _shown_marks(ending: Ending) -> set[str]:
+    """Those that stood in the lines of its trials."""
+    shown = (record for record in ending.records if record.state == "complete")
+    return {mark for record in shown for o in ending.objectives for mark in wording.marks(record, o.metric)}
 
 
 def as_json(ending: Ending) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from explorer.errors import on_board
 from explorer.progress import COMPRESSION, _in_short, brief, short_names, summary
-from explorer.result import Evaluation, Metric, Record, StageTime
+from explorer.report import wording
+from explorer.result import Evaluation, Metric, Objective, Record, StageTime
 from explorer.study import Ending
 
 
@@ -58,8 +60,27 @@ def test_the_last_words_of_a_run_fit_a_terminal() -> None:
         )
         for number in range(560)
     )
-    lines = summary(Ending(reason, Path("results/s"), records)).splitlines()
+    lines = summary(Ending(reason, Path("results/s"), records, ())).splitlines()
     assert " ".join(lines[:2]) == reason
     told = "112 complete, 112 dominated early, 112 infeasible, 112 failed, 112 cancelled"
     assert f"this run: {told}" in " ".join(lines)
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("objectives", "explained"),
+    [
+        (("accuracy", "energy_mj"), ["* estimated from declared watts, not measured"]),
+        (("accuracy", "latency_ms"), ["‡ brought to one scale by the reference engine measured beside (boards.jsonl)"]),
+        (("accuracy",), []),
+    ],
+)
+def test_only_marks_that_stood_in_a_line_are_explained(objectives: tuple[str, ...], explained: list[str]) -> None:
+    metrics = dict.fromkeys(("accuracy", "energy_mj", "latency_ms"), Metric(1.0))
+    found = Evaluation(metrics, estimated=("energy_mj",), scaled=("latency_ms",))
+    records = (Record(0, "complete", {}, "local:", "", 0.0, found),)
+    asked = tuple(Objective(name, "max" if name == "accuracy" else "min") for name in objectives)
+    lines = summary(Ending("all were tried", Path("results/s"), records, asked)).splitlines()
+    assert [line for line in lines if line[0] in wording.MEANING] == explained
+    refused = (replace(records[0], state="infeasible"),)
+    assert "‡" not in summary(Ending("all were tried", Path("results/s"), refused, asked))

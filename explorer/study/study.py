@@ -30,7 +30,7 @@ from explorer.impossible import Impossible, by, impossible, sentence
 from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Pipeline
 from explorer.recorded import Recording
-from explorer.result import Record
+from explorer.result import Objective, Record
 from explorer.scale import Past
 from explorer.space import Candidate
 from explorer.store import STUDY, Store, StudyData, open_store, read, read_study, set_aside
@@ -56,6 +56,7 @@ class Ending:
     reason: str
     folder: Path
     records: tuple[Record, ...]  # of this run alone
+    objectives: tuple[Objective, ...]
     stop: str = ""  # the reason's name: space, time, trials or gain
 
 
@@ -80,7 +81,7 @@ def run(experiment: Experiment, *, results: Path, cache: Path, watcher: Watcher,
     data = read(folder) if not fresh and (folder / STUDY).exists() else None
     if data is not None and (stop := _nothing_left(experiment, data)) is not None:
         watcher.begins(experiment, planned=len(data.records), records=data.records, note="")  # no device is needed
-        return Ending(stop.words, folder, (), stop.name)
+        return Ending(stop.words, folder, (), experiment.objectives, stop.name)
     learnt = earlier(experiment, results, kept=data.study.get("learns_from", ()) if data is not None else None)
     aside = set_aside(folder) if fresh else None
     note = f"the earlier study was set aside as {aside}" if aside else ""
@@ -149,7 +150,7 @@ def _explore(
         duties.joining = len(experiment.devices) > 1 or compares_boards(store.boards)
         if duties.joining or experiment.measure.reference_every:
             duties.plainest = loop.plainest()
-        return _through(loop, store)
+        return _through(loop, experiment, store)
 
 
 def _replay(
@@ -177,7 +178,7 @@ def _replay(
         )
         if recording.repeated:
             watcher.note(f"candidates with several rows: {recording.repeated}; their mean is taken, its interval told")
-        return _through(loop, store)
+        return _through(loop, experiment, store)
 
 
 def _begun(
@@ -202,10 +203,10 @@ def _begun(
     return loop
 
 
-def _through(loop: Loop, store: Store) -> Ending:
+def _through(loop: Loop, experiment: Experiment, store: Store) -> Ending:
     """The loop is run to its end."""
     stop = loop.run()
-    return Ending(stop.words, store.folder, tuple(loop.written), stop.name)
+    return Ending(stop.words, store.folder, tuple(loop.written), experiment.objectives, stop.name)
 
 
 def _uncompressed(experiment: Experiment, compression: Compression, pipeline: Pipeline) -> Graph | None:

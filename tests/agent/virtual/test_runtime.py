@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from explorer_agent.virtual import tree
 from explorer_agent.virtual.runtime import Virtual
 from explorer_agent.virtual.world import World
 
-from ..networks import convolutional, quantised
+from ..networks import convolutional, quantised, samples
+from ..test_runtimes import packed
 from . import nets
 
 Make = Callable[..., Virtual]
@@ -119,3 +121,35 @@ def test_loading_takes_the_boards_time(make: Make, tmp_path: Path) -> None:
     first = bench.now_s() - loaded
     step()
     assert first > 2 * (bench.now_s() - loaded - first), "the first inference takes longer"
+
+
+def test_engines_of_one_network_answer_the_same_samples_once(make: Make, tmp_path: Path) -> None:
+    """Whatever their units; another network, batch or other samples are computed."""
+    board, first, other = make(), tmp_path / "first", tmp_path / "other"
+    for path, count in ((first, 3), (other, 4)):
+        packed(path, input=samples(count))
+
+    def answers(path: Path, **more: Any) -> bytes:
+        how = replace(asked(), **more)
+        board.build(convolutional(tmp_path / "network"), how, tmp_path / "engine")
+        return board.load(tmp_path / "engine", how).outputs(path)
+
+    computed = answers(first)
+    [kept] = (path for path in tmp_path.glob("agx-orin-64/answers/*"))
+    assert answers(first, placement="dla", power_mode="MODE_15W") == computed
+    assert answers(first, placement="gpu+dla", streams=3) == computed
+    assert [kept] == list(kept.parent.iterdir())
+    for count, differs in enumerate(({"batch": 3}, {"precision": "bf16"}, {"precision": "fp32"}), start=2):
+        answers(first, **differs)
+        assert len(list(kept.parent.iterdir())) == count
+    assert answers(other) != computed
+
+
+def test_what_was_kept_is_what_is_told(make: Make, tmp_path: Path) -> None:
+    board, path = make(), packed(tmp_path / "samples", input=samples(3))
+    board.build(convolutional(tmp_path / "network"), asked(), tmp_path / "engine")
+    loaded = board.load(tmp_path / "engine", asked())
+    computed = loaded.outputs(path)
+    [kept] = tmp_path.glob("agx-orin-64/answers/*")
+    kept.write_bytes(kept.read_bytes()[:-7])
+    assert loaded.outputs(path) == computed, "a damaged one is computed again"
