@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ UNMEASURED = "unmeasured"
 STARTUP = 6  # results before anything is believed
 STARTUP_WARM = 4  # the same, where something is foretold: enough to see how far it can be believed
 PAIRS = 10  # of axes, at most, that have an effect of their own: each is one more scale to learn
+_ONE = threading.RLock()
 MOST = 200_000  # candidates that are looked at one by one
 
 
@@ -101,12 +103,16 @@ class Knowing(Protocol):
 
 
 class FrontSampler(BaseSampler):
-    """Gaussian processes over the whole space, and exact expected hypervolume improvement of every candidate."""
+    """Gaussian processes over the whole space, and exact expected hypervolume improvement of every candidate.
+
+    Threads may share one. Processes that share a study need a seed each, or begin with the same candidates.
+    """
 
     def __init__(self, seed: int = 0, *, known: Known | None = None) -> None:
         self._seed = seed
         self._independent = RandomSampler(seed)
         self._intersection = IntersectionSearchSpace(include_pruned=True)
+        self._told = known is not None
         self._table = None if known is None else _Table(known)
         self._expected_gain: float | None = None
 
@@ -120,7 +126,7 @@ class FrontSampler(BaseSampler):
 
     def know(self, known: Known) -> None:
         """Take in what is known of the space."""
-        self._table = _Table(known)
+        self._told, self._table = True, _Table(known)
 
     def leave_out(self, candidates: Iterable[Params]) -> None:
         """Propose none of these any more; what is believed of the others stays as it is."""
@@ -133,7 +139,7 @@ class FrontSampler(BaseSampler):
             return None if self._table is None else self._table.prospect(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        if self._table is not None:
+        if self._told and self._table is not None:
             return dict(self._table.known.distributions)
         return dict(sorted(self._intersection.calculate(study).items()))
 
@@ -142,9 +148,9 @@ class FrontSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:  # Optuna learns of the axes as the first trials ask for them
             return {}
-        if self._table is None or self._table.known.distributions != search_space:
-            self._table = _Table(Known(search_space))
         with _alone():
+            if self._table is None or self._table.known.distributions != search_space:
+                self._table = _Table(Known(search_space))
             proposed, self._expected_gain = self._table.proposed(study, trial, self._seed)
         return proposed
 
@@ -168,6 +174,7 @@ class _Table:
         self._row = {tuple(row): number for number, row in enumerate(self._levels.tolist())}
         self._names = names
         self._left_out: set[int] = set()
+        self._given: dict[int, int] = {}  # number of a trial → the row that was proposed for it
         self._quantities: list[Quantity] = []
         self._proposer: Proposer | None = None
 
@@ -190,6 +197,7 @@ class _Table:
             row, improvement = proposer.propose(seen, free, self.known.seconds() if self.known.seconds else None)
             volume = proposer.dominated(seen)
             gain = improvement / volume if volume > 0 else None
+        self._given[trial.number] = row
         return {name: self.candidates[row][name] for name in self._names}, gain
 
     def prospect(self, study: Study, trial: FrozenTrial) -> Prospect | None:
@@ -260,6 +268,8 @@ class _Table:
         values: list[NDArray[np.float64]] = []
         for trial in sorted(trials, key=_when_done):
             row = self._row_of(trial)
+            if row is None and trial.state == TrialState.RUNNING:  # another thread has yet to write down its parameters
+                row = self._given.get(trial.number)
             if row is None:
                 continue
             rows["taken"].append(row)
@@ -288,8 +298,11 @@ class _Table:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """On one core: the others may be a board that is measuring, and sums do not depend on how many there are."""
-    with _libraries().limit(limits=1, user_api="blas"):
+    """On one core: the others may be a board that is measuring, and sums do not depend on how many there are.
+
+    And in one thread: what is kept between proposals is for one at a time.
+    """
+    with _ONE, _libraries().limit(limits=1, user_api="blas"):
         yield
 
 

@@ -76,6 +76,27 @@ def test_an_axis_without_end_is_refused_in_words() -> None:
         study.ask(axes)
 
 
+def test_threads_that_share_it_get_different_candidates() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=FrontSampler(1))
+    study.optimize(objective, n_trials=40, n_jobs=4)
+    first = 4  # until one has ended nobody knows the axes
+    assert len({str(trial.params) for trial in study.trials}) >= 40 - first
+    assert all(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials)
+
+
+def test_an_axis_that_grows_is_drawn_from_as_it_is_now() -> None:
+    """By nobody who was told of it: what trials have in common is then found anew."""
+
+    def growing(trial: optuna.Trial) -> float:
+        trial.suggest_categorical("precision", ["fp16", "int8"])
+        return float(trial.suggest_int("batch", 0, 3 + 4 * (trial.number >= 10)))
+
+    study = optuna.create_study(directions=["minimize"], sampler=FrontSampler(1))
+    study.optimize(growing, n_trials=25)
+    batches = [trial.params["batch"] for trial in study.trials]
+    assert max(batches[:10]) <= 3 < max(batches[10:])
+
+
 def test_an_ask_leaves_the_other_cores_to_whoever_measures_there() -> None:
     axes = {"a": IntDistribution(0, 30)}
     counted: list[list[int]] = []
