@@ -21,6 +21,7 @@ class MetricSpec:
     better: Direction
     needs: Literal["", "dataset", "no dataset", "module"] = ""
     share: bool = False  # a fraction between 0 and 1
+    positive: bool = True  # more than 0
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,14 @@ class Yields:
 
 
 METRICS: Mapping[str, MetricSpec] = {
-    "accuracy": MetricSpec("share of right answers by the dataset's protocol, 0 to 1", "max", "dataset", share=True),
+    "accuracy": MetricSpec(
+        "share of right answers by the dataset's protocol, 0 to 1", "max", "dataset", share=True, positive=False
+    ),
     "output_error": MetricSpec(
-        "relative RMS error of the outputs against fp32, for a network without data", "min", "no dataset"
+        "relative RMS error of the outputs against fp32, for a network without data",
+        "min",
+        "no dataset",
+        positive=False,
     ),
     "throughput_ips": MetricSpec("samples per second", "max"),
     "latency_ms": MetricSpec("median time of one batch, ms", "min"),
@@ -59,9 +65,11 @@ METRICS: Mapping[str, MetricSpec] = {
     "latency_p95_ms": MetricSpec("time that 95 % of the batches keep, ms; only where enough were timed", "min"),
     "latency_p99_ms": MetricSpec("time that 99 % of the batches keep, ms; only where enough were timed", "min"),
     "energy_mj": MetricSpec("energy per sample, gross, mJ", "min"),
-    "energy_net_mj": MetricSpec("energy per sample above the idle machine's, mJ", "min"),
+    "energy_net_mj": MetricSpec("energy per sample above the idle machine's, mJ", "min", positive=False),
     "power_w": MetricSpec("mean power while running, W", "min"),
-    "subjects_25ips": MetricSpec("people recognised at once, 25 samples a second each, none of them late", "max"),
+    "subjects_25ips": MetricSpec(
+        "people recognised at once, 25 samples a second each, none of them late", "max", positive=False
+    ),
     "model_mb": MetricSpec("size of the engine on the device, MB", "min"),
     "params": MetricSpec("parameters of the network", "min", "module"),
     "macs": MetricSpec("multiply-accumulates per sample", "min", "module"),

@@ -61,6 +61,7 @@ def read_recorded(document: Document) -> Experiment:
     seconds = _seconds(document, table)
     yields = Yields(dataset=False, columns=tuple(_metrics(document, table, seconds)))
     objectives, constraints = read_objectives(document, yields), read_constraints(document, yields)
+    _refuse_nothing_or_less(document, table, {objective.metric for objective in objectives})
     document.raise_if_broken()
     assert space is not None
     recording = _recording(document, table, space, places, yields.names, seconds)
@@ -186,6 +187,17 @@ def _refuse_words(document: Document, table: Table, name: str) -> None:
         document.problems += error.problems
     else:
         document.complain("a column without a single number", ("objectives", name), seen=name)
+
+
+def _refuse_nothing_or_less(document: Document, table: Table, wanted: Collection[str]) -> None:
+    """A latency of -1 means that there is none, and would be the best of all."""
+    for name in filter(table.is_numeric, wanted):
+        if name not in METRICS or not METRICS[name].positive:
+            continue
+        wrong = (row for row, number in enumerate(table.numbers(name)) if number is not None and number <= 0)
+        if (row := next(wrong, None)) is not None:
+            allowed = "a number above 0, or an empty cell for a candidate that turned out impossible"
+            document.problems.append(table.problem("a value that cannot be", name, row, allowed=allowed))
 
 
 def _recording(

@@ -135,6 +135,8 @@ def test_what_a_table_knows_nothing_of_is_refused(read: Read, more: str, path: s
         ("4,fp16", ",fp16", 2, "without a value on an axis"),
         ("1,int8,false,1.7", "1,int8,false,", 6, "contradict each other"),
         (",30", ",", 6, "how long a trial took"),
+        ("1,fp16,true,2.5", "1,fp16,true,-1", 3, "a value that cannot be"),
+        ("1,fp16,true,2.5", "1,fp16,true,0", 3, "a value that cannot be"),
     ],
 )
 def test_a_wrong_cell_is_told_with_the_line_of_the_table(
@@ -144,6 +146,15 @@ def test_a_wrong_cell_is_told_with_the_line_of_the_table(
     problem = only_problem(read, SPACE + "device_options: {seconds: trial_s}\n", TABLE.replace(was, now))
     assert (problem.file, problem.line) == (tmp_path / "t.csv", line)
     assert words in problem.what
+
+
+def test_what_may_be_nothing_or_less_may_be(read: Read) -> None:
+    space = SPACE.replace("joules: min", "energy_net_mj: min, score: max")
+    held = TABLE.replace("accuracy,joules", "score,energy_net_mj").replace("0.92,7", "-3,-0.2")
+    recording = read(space, held).recorded
+    assert recording is not None
+    [row] = (row for rows in recording.rows.values() for row in rows if row.line == 2)
+    assert (row.metrics["score"], row.metrics["energy_net_mj"]) == (-3.0, -0.2)
 
 
 def test_no_board_can_take_the_place_of_a_table(read: Read) -> None:
