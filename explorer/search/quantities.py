@@ -27,28 +27,41 @@ SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 # falls where too little of the network is left, whether it was cut by more or rounded to less.
 SIZE, SIZED_BY = "macs", ("prune_ratio", "round_to")
 _FLAT = 1e-9
+_LEAST = (
+    1e-6  # in any unit: what is nothing, or less, is better or worse than all that is measured, and has a logarithm
+)
 
 
 def scaled(metric: str, value: float) -> float:
     """The value as samplers see it: its logarithm where ratios matter."""
-    return math.log(value) if metric.startswith(LOGARITHMIC) and value > 0 else value
+    return math.log(max(value, _LEAST)) if metric.startswith(LOGARITHMIC) else value
 
 
 def value_of(objective: Objective, record: Record) -> float | None:
     """As the sampler sees it."""
     metric = record.metrics.get(objective.metric)
-    return None if metric is None else scaled(objective.metric, metric.value)
+    return None if metric is None else _value_and_sd(objective.metric, metric)[0]
 
 
 def gain_and_sd(objective: Objective, metric: Metric | None) -> tuple[float, float]:
     """As the sampler sees it, larger is better; NaN where it was not measured."""
     if metric is None:
         return math.nan, 0.0
-    gain = objective.gain(scaled(objective.metric, metric.value))
-    if metric.low is None or metric.high is None:
-        return gain, 0.0
-    low, high = (scaled(objective.metric, end) for end in (metric.low, metric.high))
-    return gain, abs(high - low) / (2 * Z_95)
+    value, sd = _value_and_sd(objective.metric, metric)
+    return objective.gain(value), sd
+
+
+def _value_and_sd(name: str, metric: Metric) -> tuple[float, float]:
+    """As samplers see them. What cannot be told from nothing, as a net energy may be, counts as its own standard
+    deviation: less than that is luck, and its logarithm would be far off.
+    """
+    sd = 0.0 if metric.low is None or metric.high is None else (metric.high - metric.low) / (2 * Z_95)
+    if not name.startswith(LOGARITHMIC):
+        return metric.value, sd
+    value = max(metric.value, sd, _LEAST)
+    if metric.low is not None and metric.high is not None and metric.low > 0:
+        return math.log(value), math.log(metric.high / metric.low) / (2 * Z_95)
+    return math.log(value), sd / value
 
 
 def violation_of(constraint: Constraint, record: Record) -> float | None:
