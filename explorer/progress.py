@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 COMPRESSION = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast")
 JOBS = ("build", "measure", "infer")
-_MEANING = wording.MEANING | {
-    wording.ESTIMATED: "estimated from declared watts, not measured"
-}  # of what is measured here
+_MEANING = {**wording.MEANING, wording.ESTIMATED: "estimated from declared watts, not measured"}
 _UNITS = {"_ips": "/s", "_mj": " mJ", "_ms": " ms", "_mb": " MB", "_w": " W"}
 
 

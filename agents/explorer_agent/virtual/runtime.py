@@ -9,6 +9,7 @@ Units, streams and power modes change no output here, and so engines of one netw
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import tempfile
@@ -133,7 +134,8 @@ class VirtualEngine:
         if known is not None:
             return known[1]
         found = self._computed(inputs)
-        answers.keep(question, {}, found)
+        with contextlib.suppress(OSError):  # without room for it, it is computed again
+            answers.keep(question, {}, found)
         return found
 
     def _computed(self, inputs: Path) -> bytes:
