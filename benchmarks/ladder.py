@@ -128,7 +128,7 @@ class Trying:
                 found = {"accuracy": self._by_host(row)}
                 if hope.chance(found) < HOPELESS:
                     self.by_host += 1
-                    return self._ended(row, _stopped(whole, found))
+                    return self._ended(row, _stopped(whole, found, self._problem.subset))
             if problem.reached[row] > place:
                 self._spend(stage.name, int(stage.keys[row]), stage.seconds)
         if hope is not None:
@@ -136,7 +136,7 @@ class Trying:
             found = self._short(row, rng)
             if hope.chance(found) < HOPELESS:
                 self.by_short += 1
-                return self._ended(row, _stopped(whole, found))
+                return self._ended(row, _stopped(whole, found, 0))
         if problem.reached[row] > len(shared):
             self.spent_s += MEASURE_S - (SHORT_S if hope is not None else 0.0)
         self.in_full = True
@@ -177,8 +177,11 @@ def _with_interval(share: float, of: int) -> Metric:
     return Metric(share, share - off, share + off)
 
 
-def _stopped(whole: Record, found: dict[str, Metric]) -> Record:
-    return replace(whole, state="dominated", evaluation=replace(whole.evaluation, metrics=found), constraints={})
+def _stopped(whole: Record, found: dict[str, Metric], samples: int) -> Record:
+    """Stopped by what was found until then, an accuracy on so many samples."""
+    part = {name: samples for name in found if samples}
+    evaluation = replace(whole.evaluation, metrics=found, previewed=part)
+    return replace(whole, state="dominated", evaluation=evaluation, constraints={})
 
 
 def judged(name: str, climbs: dict[str, list[Climb]]) -> Iterator[tuple[str, bool]]:

@@ -36,35 +36,38 @@ _ROOM = 1.25  # for results to come, before all must be moved
 class Posterior:
     """Of quantities of mean 0 and variance 1, for fixed scales."""
 
-    def __init__(self, kernel: Kernel, scales: Floats, everyone: Ints, first: Ints) -> None:
+    def __init__(self, kernel: Kernel, scales: Floats, everyone: Ints, first: Ints, off: Floats) -> None:
         """
         Args:
             kernel: of the candidates.
             scales: logarithms, the noise last.
             everyone: rows of the candidates to look at; every further result is among them.
             first: rows of the first results, taken at once ``[n]``.
+            off: variance of these results beside the noise that all have ``[n]``.
         """
         self._kernel, self._logs, self._everyone = kernel, scales[:-1], everyone
         self._noise = math.exp(scales[-1]) + JITTER
         self._place = {row: place for place, row in enumerate(everyone.tolist())}
         self._prior = kernel.prior_variance(self._logs, everyone)
-        self._rows, self._first = first.tolist(), len(first)
+        self._results, self._first = _paired(first, off), len(first)
+        self._noises = self._noise + off
         room = int(_ROOM * len(first))
         self._root = np.zeros((room, room))
         alike = kernel.towards(self._logs, first)
-        gram = alike.of(first) + self._noise * np.eye(len(first))
+        gram = alike.of(first) + np.diag(self._noises)
         self._root[: len(first), : len(first)] = np.linalg.cholesky(gram)
         precision = np.float32 if len(everyone) * len(first) > _LARGE else np.float64
         self._said = np.empty((len(everyone), room), precision)
         self._left = self._prior - self._say(alike.rounded(precision))
 
-    def believe(self, rows: Ints, y: Floats) -> tuple[Floats, Floats]:
+    def believe(self, rows: Ints, y: Floats, off: Floats) -> tuple[Floats, Floats]:
         """Mean and variance of everyone, noise left out, by results ``[n]`` that begin with the first."""
-        asked = rows.tolist()
-        alike = next((i for i, (a, b) in enumerate(zip(asked, self._rows, strict=False)) if a != b), len(self._rows))
-        self._rows = self._rows[: min(alike, len(asked))]
-        for row in asked[len(self._rows) :]:
-            self._add(row)
+        asked = _paired(rows, off)
+        both = enumerate(zip(asked, self._results, strict=False))
+        alike = next((i for i, (a, b) in both if a != b), len(self._results))
+        self._results = self._results[: min(alike, len(asked))]
+        for result in asked[len(self._results) :]:
+            self._add(*result)
         known = len(asked)
         weights = solve_triangular(self._root[:known, :known], y, lower=True, check_finite=False)
         mean = self._said[:, :known] @ weights.astype(self._said.dtype)
@@ -74,7 +77,7 @@ class Posterior:
     def smoothed(self, y: Floats) -> Floats:
         """What is believed to be the true values of the first results ``[n]``, by these."""
         root = self._root[: self._first, : self._first]
-        return np.asarray(y - self._noise * cho_solve((root, True), y, check_finite=False))
+        return np.asarray(y - self._noises * cho_solve((root, True), y, check_finite=False))
 
     def _say(self, alike: Towards) -> Floats:
         """Fill in what the first results say of everyone; how much of the variance that takes away."""
@@ -88,15 +91,16 @@ class Posterior:
             taken[some] = _squares(said)
         return taken
 
-    def _add(self, row: int) -> None:
-        known, place = len(self._rows), self._place[row]
+    def _add(self, row: int, off: float) -> None:
+        known, place = len(self._results), self._place[row]
         self._make_room(known + 1)
         before = self._said[place, :known]
-        left = math.sqrt(max(self._prior[place] + self._noise - float(_squares(before)), self._noise))
+        noise = self._noise + off
+        left = math.sqrt(max(self._prior[place] + noise - float(_squares(before)), noise))
         fresh = self._kernel.between(self._logs, self._everyone, np.array([row]))[:, 0]
         self._root[known, :known], self._root[known, known] = before, left
         self._said[:, known] = (fresh - self._said[:, :known] @ before) / left
-        self._rows.append(row)
+        self._results.append((row, off))
 
     def _make_room(self, rows: int) -> None:
         have = len(self._root)
@@ -128,6 +132,10 @@ def inverse_of_root(root: R) -> R:
         return root
     found: R = get_lapack_funcs("trtri", (root,))(root, lower=True)[0]
     return found
+
+
+def _paired(rows: Ints, off: Floats) -> list[tuple[int, float]]:
+    return list(zip(rows.tolist(), off.tolist(), strict=True))
 
 
 def _squares(rows: Reals) -> Reals:

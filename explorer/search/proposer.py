@@ -22,7 +22,7 @@ from explorer.search.feasibility import chances
 from explorer.search.improvement import expected_improvement, undominated
 from explorer.search.kernel import Shape
 from explorer.search.prospect import Prospect
-from explorer.search.surrogate import NOTHING, Belief, Learned, Surrogate
+from explorer.search.surrogate import NOTHING, Belief, Learned, Results, Surrogate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -49,12 +49,27 @@ class Seen:
             much each constraint is broken, ≤ 0 where it is kept; NaN where it was not measured.
         refused: rows of candidates that turned out to be impossible.
         pending: rows of candidates under way.
+        off: variance of each value beside the noise that all of its quantity have ``[n, q]``; left out: nothing.
     """
 
     rows: Ints
     values: Floats
     refused: Ints = field(default_factory=lambda: np.empty(0, np.intp))
     pending: Ints = field(default_factory=lambda: np.empty(0, np.intp))
+    off: Floats = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        if not len(self.off):
+            object.__setattr__(self, "off", np.zeros_like(self.values))
+
+    def until(self, many: int) -> Seen:
+        """The first so many results alone."""
+        return Seen(self.rows[:many], self.values[:many], off=self.off[:many])
+
+    def of(self, quantity: int) -> Results:
+        """What of a quantity was measured."""
+        there = np.isfinite(self.values[:, quantity])
+        return Results(self.rows[there], self.values[there, quantity], self.off[there, quantity])
 
 
 class Proposer:
@@ -175,27 +190,26 @@ class Proposer:
         return np.asarray((np.isfinite(gains) & (gains >= self._limits)).all(axis=1) & (broken <= 0).all(axis=1))
 
     def _told(self, seen: Seen) -> list[_Told]:
-        values = self._gentle(seen.values).T
-        learned = self._learned(seen)
-        return [_Told.of(s, seen, v, one) for s, v, one in zip(self._surrogates, values, learned, strict=True)]
+        gentle = self._gentle(seen)
+        both = enumerate(zip(self._surrogates, self._learned(seen), strict=True))
+        return [_Told.by(surrogate, learned, gentle.of(j), seen.pending) for j, (surrogate, learned) in both]
 
-    def _gentle(self, values: Floats) -> Floats:
-        """Values ``[n, q]``, those below a limit by the logarithm of how far: how useless they are matters little."""
-        told = values.copy()
+    def _gentle(self, seen: Seen) -> Seen:
+        """Values below a limit by the logarithm of how far: how useless they are matters little."""
+        told = seen.values.copy()
         for j in np.flatnonzero(np.isfinite(self._limits)):
             gains, limit = told[:, j], self._limits[j]
             spread = max(float(np.nanmax(gains, initial=limit)) - limit, 1e-9)
             below = gains < limit
             gains[below] = limit - spread * np.log1p((limit - gains[below]) / spread)
-        return told
+        return replace(seen, values=told)
 
     def _learned(self, seen: Seen) -> list[Learned]:
         """The scales, from the first so many results: the same whoever asks, and seldom anew."""
         for j, (one, (already, _)) in enumerate(zip(self._surrogates, self._scales, strict=True)):
             many = milestone(len(seen.rows), j)
             if already != many:
-                early = self._gentle(seen.values[:many])[:, j]
-                self._scales[j] = many, one.learn(*_measured(seen.rows[:many], early))
+                self._scales[j] = many, one.learn(self._gentle(seen.until(many)).of(j))
         return [learned for _, learned in self._scales]
 
 
@@ -204,30 +218,23 @@ class _Told:
     """One quantity's surrogate and what it was told, with what is under way taken for what is expected of it."""
 
     surrogate: Surrogate
-    rows: Ints
-    values: Floats
     learned: Learned
+    results: Results
     belief: Belief
 
     @classmethod
-    def of(cls, surrogate: Surrogate, seen: Seen, values: Floats, learned: Learned) -> _Told:
-        rows, told = _measured(seen.rows, values)
-        belief = surrogate.believe(rows, told, learned)
-        if not len(seen.pending):
-            return cls(surrogate, rows, told, learned, belief)
-        rows, told = np.concatenate([rows, seen.pending]), np.concatenate([told, belief.mean[seen.pending]])
-        return cls(surrogate, rows, told, learned, surrogate.believe(rows, told, learned))
+    def by(cls, surrogate: Surrogate, learned: Learned, results: Results, pending: Ints) -> _Told:
+        belief = surrogate.believe(results, learned)
+        if not len(pending):
+            return cls(surrogate, learned, results, belief)
+        results = results.and_expected(pending, belief.mean[pending])
+        return cls(surrogate, learned, results, surrogate.believe(results, learned))
 
     def again(self, some: Ints, known: Ints, many: int) -> tuple[Belief, Floats]:
         """What is believed of some candidates, and the means of those that are known or under way, once more."""
-        belief, own = self.surrogate.believe_of(some, self.rows, self.values, self.learned, many)
-        place = {row: number for number, row in enumerate(self.rows.tolist())}
+        belief, own = self.surrogate.believe_of(some, self.results, self.learned, many)
+        place = {row: number for number, row in enumerate(self.results.rows.tolist())}
         return belief, own[[place[row] for row in known.tolist()]]
-
-
-def _measured(rows: Ints, values: Floats) -> tuple[Ints, Floats]:
-    there = np.isfinite(values)
-    return rows[there], values[there]
 
 
 def milestone(many: int, quantity: int = 0) -> int:

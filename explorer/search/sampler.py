@@ -39,8 +39,9 @@ Distributions = Mapping[str, BaseDistribution]
 Ints = NDArray[np.intp]
 Quantity = int | str
 
-# Of a trial's user attributes: which of its values are none, because they were not measured.
-UNMEASURED = "unmeasured"
+# Of a trial's user attributes: which of its values are none, because they were not measured; and by how much others may
+# be off beside their noise, as pairs of a place and a standard deviation.
+UNMEASURED, ROUGH = "unmeasured", "rough"
 STARTUP = 6  # results before anything is believed
 STARTUP_WARM = 4  # the same, where something is foretold: enough to see how far it can be believed
 PAIRS = 10  # of axes, at most, that have an effect of their own: each is one more scale to learn
@@ -266,6 +267,7 @@ class _Table:
         signs = signs_of(study)
         rows: dict[str, list[int]] = {"done": [], "refused": [], "pending": [], "taken": []}
         values: list[NDArray[np.float64]] = []
+        off: list[NDArray[np.float64]] = []
         for trial in sorted(trials, key=_when_done):
             row = self._row_of(trial)
             if row is None and trial.state == TrialState.RUNNING:  # another thread has yet to write down its parameters
@@ -276,13 +278,14 @@ class _Table:
             if _is_measured(trial):
                 rows["done"].append(row)
                 values.append(outcomes_of(trial, signs, quantities))
+                off.append(_off(trial, quantities))
             elif trial.state == TrialState.COMPLETE:
                 rows["refused"].append(row)
             elif trial.state in (TrialState.RUNNING, TrialState.WAITING):
                 rows["pending"].append(row)
         found = {name: np.array(numbers, dtype=np.intp) for name, numbers in rows.items()}
-        table = np.array(values).reshape(-1, len(quantities))
-        return Seen(found["done"], table, found["refused"], found["pending"]), found["taken"]
+        table, rough = (np.array(told).reshape(-1, len(quantities)) for told in (values, off))
+        return Seen(found["done"], table, found["refused"], found["pending"], rough), found["taken"]
 
     def _row_of(self, trial: FrozenTrial) -> int | None:
         if not all(trial.params.get(name, self) in self._places[name] for name in self._names):
@@ -354,3 +357,11 @@ def outcomes_of(trial: FrozenTrial, signs: NDArray[np.float64], quantities: Sequ
     broken = [trial.constraints.get(name, np.nan) for name in quantities if isinstance(name, str)]
     told = np.concatenate([gains, broken])
     return np.where(np.isfinite(told), told, np.nan)
+
+
+def _off(trial: FrozenTrial, quantities: Sequence[Quantity]) -> NDArray[np.float64]:
+    """Variance of each outcome beside the noise that all of its quantity have."""
+    variances = np.zeros(len(quantities))
+    for place, sd in trial.user_attrs.get(ROUGH, ()):
+        variances[place] = sd**2
+    return variances

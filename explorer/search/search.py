@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optuna
@@ -34,12 +35,13 @@ from explorer.search.quantities import (
     SCORES,
     SIZED_BY,
     foretold_by_model,
+    gain_and_sd,
     scaled,
     sizes_by_model,
     value_of,
     violation_of,
 )
-from explorer.search.sampler import UNMEASURED, FrontSampler, Knowing, Known, Size
+from explorer.search.sampler import ROUGH, UNMEASURED, FrontSampler, Knowing, Known, Size
 from explorer.search.transfer import foretold, told_by
 from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, Candidate, Params, Space
 
@@ -263,7 +265,8 @@ class Search:
             return
         for name, violation in record.constraints.items():
             trial.set_constraint(name, violation)
-        trial.set_user_attr(UNMEASURED, self._unmeasured(record))
+        for name, told in self._remarks(record).items():
+            trial.set_user_attr(name, told)
         self._study.tell(trial, self._values(record))
 
     def _restore(self, record: Record) -> None:
@@ -280,7 +283,7 @@ class Search:
             params=self._grid.asked(Candidate(record.params)),
             distributions=self._sampler.distributions,
             constraints=None if failed else dict(record.constraints),
-            user_attrs={UNMEASURED: self._unmeasured(record)},
+            user_attrs=self._remarks(record),
         )
 
     def _values(self, record: Record) -> list[float]:
@@ -289,9 +292,13 @@ class Search:
             self._remember_worst(values)
         return values
 
-    def _unmeasured(self, record: Record) -> list[int]:
-        """Places of the objectives whose value is made up."""
-        return [i for i, objective in enumerate(self._objectives) if objective.metric not in record.metrics]
+    def _remarks(self, record: Record) -> dict[str, list[Any]]:
+        """Which values are made up, and which were scored on a part of the samples: by as much may they be off."""
+        places = {objective.metric: i for i, objective in enumerate(self._objectives)}
+        unmeasured = [i for name, i in places.items() if name not in record.metrics]
+        partly = [i for name, i in places.items() if name in record.evaluation.previewed and i not in unmeasured]
+        off = [gain_and_sd(one, record.metrics.get(one.metric))[1] for one in self._objectives]
+        return {UNMEASURED: unmeasured, ROUGH: [[i, off[i]] for i in partly]}
 
     def _value(self, record: Record, index: int) -> float:
         value = value_of(self._objectives[index], record)

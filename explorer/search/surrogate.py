@@ -9,7 +9,7 @@ Fisher's information, ibid. section 5.4.1; Kass and Raftery, J. Am. Stat. Assoc.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,30 @@ _LEAST, _MOST = -20.0, 20.0  # logarithms of scales
 
 
 @dataclass(frozen=True)
+class Results:
+    """What was seen of a quantity.
+
+    Attributes:
+        rows: of candidates ``[n]``; one may be seen more than once.
+        values: ``[n]``.
+        off: variance of each beside the noise that all have ``[n]``; left out: nothing.
+    """
+
+    rows: Ints
+    values: Floats
+    off: Floats = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        if not len(self.off):
+            object.__setattr__(self, "off", np.zeros(len(self.rows)))
+
+    def and_expected(self, rows: Ints, values: Floats) -> Results:
+        """With what is expected of others, as if it were exact."""
+        rows, values = np.concatenate([self.rows, rows]), np.concatenate([self.values, values])
+        return Results(rows, values, np.pad(self.off, (0, len(rows) - len(self.off))))
+
+
+@dataclass(frozen=True)
 class Belief:
     """Mean and standard deviation of every candidate ``[candidates]``, in the quantity's own unit, without noise."""
 
@@ -46,11 +70,13 @@ class Learned:
         best: the most likely ones ``[scales]``.
         doubt: a square root of their covariance ``[scales, scales]``.
         first: rows of what they were learned from ``[n]``.
+        spread: its standard deviation, in the quantity's own unit, of which the scales are shares.
     """
 
     best: Floats
     doubt: Floats
     first: Ints
+    spread: float = 1.0
 
     def drawn(self, many: int) -> Floats:
         """Scales that are as likely as not ``[many, scales]``, in pairs opposite to each other; always the same."""
@@ -72,53 +98,51 @@ class Surrogate:
         _, self._first, self._alike = np.unique(distinct, axis=0, return_index=True, return_inverse=True)
         self._alike = self._alike.ravel()
 
-    def learn(self, rows: Ints, values: Floats) -> Learned:
-        """The most likely scales.
-
-        Args:
-            rows: of candidates that were seen ``[n]``; one may be seen more than once.
-            values: what was seen ``[n]``.
-        """
-        some = np.linspace(0, len(rows) - 1, min(len(rows), _ENOUGH)).round().astype(np.intp)
-        fit = _Fit(self._kernel, rows[some], _standard(values)[0][some])
+    def learn(self, seen: Results) -> Learned:
+        """The most likely scales."""
+        some = np.linspace(0, len(seen.rows) - 1, min(len(seen.rows), _ENOUGH)).round().astype(np.intp)
+        y, _, spread = _standard(seen.values)
+        fit = _Fit(self._kernel, seen.rows[some], y[some], seen.off[some] / spread**2)
         best = fit.most_likely()
-        return Learned(best, fit.doubt(best), rows)
+        return Learned(best, fit.doubt(best), seen.rows, spread)
 
-    def believe(self, rows: Ints, values: Floats, learned: Learned) -> Belief:
-        """What the values of some candidates say of all; `rows` begin with those that the scales were learned from."""
-        y, centre, spread = _standard(values)
-        mean, variance = self._posterior(learned).believe(self._first[self._alike[rows]], y)
+    def believe(self, seen: Results, learned: Learned) -> Belief:
+        """What the values of some candidates say of all; they begin with those that the scales were learned from."""
+        y, centre, spread = _standard(seen.values)
+        rows, off = self._first[self._alike[seen.rows]], seen.off / learned.spread**2
+        mean, variance = self._posterior(learned, rows, off).believe(rows, y, off)
         return Belief(centre + spread * mean[self._alike], spread * np.sqrt(variance)[self._alike])
 
-    def believe_of(self, some: Ints, rows: Ints, values: Floats, learned: Learned, many: int) -> tuple[Belief, Floats]:
+    def believe_of(self, some: Ints, seen: Results, learned: Learned, many: int) -> tuple[Belief, Floats]:
         """What they say of some candidates, averaged over so many drawn scales; and what is believed of their own true
         values ``[n]``.
         """
-        y, centre, spread = _standard(values)
-        looks = [self._look(some, rows, y, scales) for scales in learned.drawn(many)]
+        y, centre, spread = _standard(seen.values)
+        rows, off = self._first[self._alike[seen.rows]], seen.off / learned.spread**2
+        looks = [self._look(some, rows, y, off, scales) for scales in learned.drawn(many)]
         means, variances, own = (np.array(part) for part in zip(*looks, strict=True))
         sd = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
         return Belief(centre + spread * means.mean(axis=0), spread * sd), centre + spread * own.mean(axis=0)
 
-    def _look(self, some: Ints, rows: Ints, y: Floats, scales: Floats) -> tuple[Floats, Floats, Floats]:
+    def _look(self, some: Ints, rows: Ints, y: Floats, off: Floats, scales: Floats) -> tuple[Floats, Floats, Floats]:
         everyone, place = np.unique(self._first[self._alike[some]], return_inverse=True)
-        seen = self._first[self._alike[rows]]
-        posterior = Posterior(self._kernel, scales, everyone, seen)
-        mean, variance = posterior.believe(seen, y)
+        posterior = Posterior(self._kernel, scales, everyone, rows, off)
+        mean, variance = posterior.believe(rows, y, off)
         return mean[place], variance[place], posterior.smoothed(y)
 
-    def _posterior(self, learned: Learned) -> Posterior:
+    def _posterior(self, learned: Learned, rows: Ints, off: Floats) -> Posterior:
         if self._kept is None or self._kept[0] is not learned:
-            first = self._first[self._alike[learned.first]]
-            self._kept = learned, Posterior(self._kernel, learned.best, self._first, first)
+            first = slice(len(learned.first))
+            self._kept = learned, Posterior(self._kernel, learned.best, self._first, rows[first], off[first])
         return self._kept[1]
 
 
 class _Fit:
-    """The posterior of the scales, for values of mean 0 and variance 1."""
+    """The posterior of the scales, for values of mean 0 and variance 1, and what else each may be off by."""
 
-    def __init__(self, kernel: Kernel, rows: Ints, y: Floats) -> None:
+    def __init__(self, kernel: Kernel, rows: Ints, y: Floats, off: Floats) -> None:
         self._among, self._y, self._eye = Among(kernel, rows), y, np.eye(len(y))
+        self._off = np.diag(off + JITTER)
         median, sd = _COUNTED if kernel.shape.counted else _NOISE
         self._priors = np.concatenate([kernel.priors, [(math.log(median), sd)]])
 
@@ -159,7 +183,7 @@ class _Fit:
         Raises:
             LinAlgError: it has none.
         """
-        gram = alike.matrix + (noise + JITTER) * self._eye
+        gram = alike.matrix + noise * self._eye + self._off
         return inverse_of_root(np.asarray(np.linalg.cholesky(gram), dtype=np.float64))
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from explorer.result import Record
 from explorer.search.kernel import Axis as Levels
 from explorer.search.kernel import Shape
-from explorer.search.surrogate import Surrogate
+from explorer.search.surrogate import Results, Surrogate
 from explorer.space import Axis, Params, Value
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,8 @@ def foretold(axes: Iterable[Axis], candidates: Sequence[Params], told: Told) -> 
         return None
     surrogate = Surrogate(_shape(shared, [*candidates, *told.params], told.shared))
     rows = np.arange(len(candidates), len(candidates) + len(values))
-    mean = surrogate.believe(rows, values, surrogate.learn(rows, values)).mean[: len(candidates)]
+    seen = Results(rows, values)
+    mean = surrogate.believe(seen, surrogate.learn(seen)).mean[: len(candidates)]
     spread = float(mean.std())
     return (mean - mean.mean()) / spread if spread > _FLAT * float(values.std()) else None
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from explorer.result import Evaluation, Metric, Record, Rung, Stopped
 from explorer.search import is_front
 from explorer.search.search import Search
-from explorer.space import Candidate
+from explorer.space import Candidate, Params
 from tests.search.test_search import OBJECTIVES, SPACE, judged
 
 HALF_KNOWN = ("throughput_ips",)
@@ -92,3 +95,33 @@ def test_what_is_under_way_makes_nobody_surer() -> None:
     beside = search.prospect(candidate)
     assert beside is not None
     assert (beside.prospect.sd == alone.prospect.sd).all()
+
+
+@pytest.mark.parametrize("told", ["at once", "after a crash"])
+def test_a_score_on_a_part_of_the_samples_says_less_of_its_network(told: str) -> None:
+    doubt = []
+    for previewed in ({}, {"accuracy": 200}):
+        search = started()
+        records = gone_on(search, (), 12)
+        one, other = _of_an_untried_network(records)
+        assert search.ask(one) == one
+        found = Evaluation({"accuracy": Metric(0.85, 0.80, 0.90)}, previewed=previewed)
+        ended = replace(stopped(one, 12), evaluation=found)
+        search.tell(one, ended)
+        search = started((*records, ended)) if told == "after a crash" else search
+        assert search.ask(other) == other
+        hope = search.prospect(other)
+        assert hope is not None
+        doubt.append(float(hope.prospect.sd[0]))
+    assert doubt[1] > 2 * doubt[0]
+
+
+def _of_an_untried_network(records: tuple[Record, ...]) -> tuple[Candidate, Candidate]:
+    """Two candidates that differ in their batch alone."""
+
+    def network(params: Params) -> dict[str, Any]:
+        return {name: value for name, value in params.items() if name != "batch"}
+
+    tried = [network(record.params) for record in records]
+    untried = [c for c in SPACE.candidates if network(c.params) not in tried]
+    return next((a, b) for a in untried for b in untried if a != b and network(a.params) == network(b.params))
