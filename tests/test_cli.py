@@ -99,6 +99,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import explorer") == "[]"
 
 
+@pytest.mark.parametrize("space", ["quickstart", "jetson_orin"])
+def test_a_space_of_a_shipped_network_is_read_without_torch(space: str) -> None:
+    assert "torch" not in loaded_by(f"from explorer.config import find, load\nload(find('{space}'))")
+
+
 def test_the_version_is_that_of_the_package() -> None:
     assert explorer("--version").stdout == f"explorer {version('explorer')}\n"
 

@@ -81,7 +81,7 @@ def _named_model(document: Document, section: ModelSection, name: str) -> ModelR
     if make is not None:
         _check_options(document, "model", make, options, filled_in=("classes",))
     weights = _weights(document, name, section.weights) if section.weights is not None else None
-    if weights is not None:
+    if weights is not None and (options or section.weights != SHIPPED):  # those are what they say they are
         _check_weights(document, weights, name, options)
     return ModelRef(name, options, weights, code=_code(name))
 
