@@ -33,7 +33,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from explorer.search.sampler import Known, Quantity, outcomes_of, signs_of, values_of
+from explorer.search.outcomes import Quantity, outcomes_of, signs_of
+from explorer.search.sampler import Known, values_of
 from explorer.space import Params
 
 with warnings.catch_warnings():

@@ -26,22 +26,18 @@ from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
 from explorer.search.kernel import Axis, Shape
+from explorer.search.outcomes import Quantity, is_measured, off_of, outcomes_of, signs_of, when_done
 from explorer.search.proposer import Proposer, Seen
 from explorer.search.prospect import Prospect
 
 Params = Mapping[str, Any]
 Distributions = Mapping[str, BaseDistribution]
 Ints = NDArray[np.intp]
-Quantity = int | str
 
-# Of a trial's user attributes: which of its values are none, because they were not measured; and by how much others may
-# be off beside their noise, as pairs of a place and a standard deviation.
-UNMEASURED, ROUGH = "unmeasured", "rough"
 STARTUP = 6  # results before anything is believed
 STARTUP_WARM = 4  # the same, where something is foretold: enough to see how far it can be believed
 PAIRS = 10  # of axes, at most, that have an effect of their own: each is one more scale to learn
@@ -218,7 +214,7 @@ class _Table:
 
     def _quantities_of(self, study: Study, trials: Sequence[FrozenTrial]) -> list[Quantity]:
         """The objectives, and the constraints that were told of."""
-        told = {name for trial in trials if _is_measured(trial) for name in trial.constraints}
+        told = {name for trial in trials if is_measured(trial) for name in trial.constraints}
         return [*range(len(study.directions)), *sorted(told - set(self.known.limits))]
 
     def _at_work(self, study: Study, quantities: Sequence[Quantity]) -> Proposer:
@@ -268,17 +264,17 @@ class _Table:
         rows: dict[str, list[int]] = {"done": [], "refused": [], "pending": [], "taken": []}
         values: list[NDArray[np.float64]] = []
         off: list[NDArray[np.float64]] = []
-        for trial in sorted(trials, key=_when_done):
+        for trial in sorted(trials, key=when_done):
             row = self._row_of(trial)
             if row is None and trial.state == TrialState.RUNNING:  # another thread has yet to write down its parameters
                 row = self._given.get(trial.number)
             if row is None:
                 continue
             rows["taken"].append(row)
-            if _is_measured(trial):
+            if is_measured(trial):
                 rows["done"].append(row)
                 values.append(outcomes_of(trial, signs, quantities))
-                off.append(_off(trial, quantities))
+                off.append(off_of(trial, quantities))
             elif trial.state == TrialState.COMPLETE:
                 rows["refused"].append(row)
             elif trial.state in (TrialState.RUNNING, TrialState.WAITING):
@@ -315,11 +311,6 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def signs_of(study: Study) -> NDArray[np.float64]:
-    """What a value is multiplied by to be a gain: larger is better ``[objectives]``."""
-    return np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions])
-
-
 def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
     """All values of an axis, in their order.
 
@@ -334,34 +325,3 @@ def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
         steps = round((distribution.high - distribution.low) / distribution.step)
         return [distribution.low + number * distribution.step for number in range(steps + 1)]
     raise ValueError(f"{name} has no end of values: give it a step, or choices")
-
-
-def _when_done(trial: FrozenTrial) -> tuple[bool, float, int]:
-    """In the order of their ends, as they are written down; then those under way."""
-    done = trial.datetime_complete
-    return done is None, 0.0 if done is None else done.timestamp(), trial.number
-
-
-def _is_measured(trial: FrozenTrial) -> bool:
-    """Whether it ended with at least one value that is one."""
-    made_up = trial.user_attrs.get(UNMEASURED, ())
-    return trial.state == TrialState.COMPLETE and any(
-        math.isfinite(value) for i, value in enumerate(trial.values) if i not in made_up
-    )
-
-
-def outcomes_of(trial: FrozenTrial, signs: NDArray[np.float64], quantities: Sequence[Quantity]) -> NDArray[np.float64]:
-    """Gains and violations of a finished trial; NaN for what was not measured."""
-    gains = signs * np.asarray(trial.values)
-    gains[list(trial.user_attrs.get(UNMEASURED, ()))] = np.nan
-    broken = [trial.constraints.get(name, np.nan) for name in quantities if isinstance(name, str)]
-    told = np.concatenate([gains, broken])
-    return np.where(np.isfinite(told), told, np.nan)
-
-
-def _off(trial: FrozenTrial, quantities: Sequence[Quantity]) -> NDArray[np.float64]:
-    """Variance of each outcome beside the noise that all of its quantity have."""
-    variances = np.zeros(len(quantities))
-    for place, sd in trial.user_attrs.get(ROUGH, ()):
-        variances[place] = sd**2
-    return variances

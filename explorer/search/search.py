@@ -28,6 +28,7 @@ from explorer.result import Constraint, Objective, Record
 from explorer.search import SAMPLERS, at_work
 from explorer.search.distinct import Distinct, Grid
 from explorer.search.hope import Hope
+from explorer.search.outcomes import ROUGH, UNMEASURED
 from explorer.search.prices import Prices
 from explorer.search.quantities import (
     OF_NETWORKS,
@@ -41,7 +42,7 @@ from explorer.search.quantities import (
     value_of,
     violation_of,
 )
-from explorer.search.sampler import ROUGH, UNMEASURED, FrontSampler, Knowing, Known, Size
+from explorer.search.sampler import FrontSampler, Knowing, Known, Size
 from explorer.search.transfer import foretold, told_by
 from explorer.space import DEPLOYMENT_AXES, NETWORK_AXES, Candidate, Params, Space
 
