@@ -91,13 +91,15 @@ class _Patient(io.RawIOBase):
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
         self.patience_s = transports.STALL_S
+        self._poll = select.poll()  # unlike select it takes any descriptor: whoever imports us may have a thousand open
+        self._poll.register(pipe, select.POLLOUT)
         os.set_blocking(pipe.fileno(), False)
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Buffer, /) -> int:
-        if not select.select([], [self._pipe], [], self.patience_s)[1]:
+        if not self._poll.poll(self.patience_s * 1e3):
             raise TimeoutError(f"it has taken nothing for {self.patience_s:.0f} s")
         return os.write(self._pipe.fileno(), data)
 

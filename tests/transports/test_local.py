@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -56,3 +58,22 @@ def test_last_words_tell_how_it_ended(tmp_path: Path) -> None:
     assert "SyntaxError" in words
     assert "ended with status 1" in words
     transport.close()
+
+
+def test_a_process_that_has_a_thousand_files_open_can_talk_to_it(tmp_path: Path) -> None:
+    bundle, _ = make_bundle(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 2000:
+        pytest.skip("this process may open fewer than 2000 files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2000), limits[1]))
+    with contextlib.ExitStack() as many:
+        for _ in range(1100):
+            many.enter_context(open(os.devnull, "rb"))
+        talk = LocalTransport(bundle, home=tmp_path / "home", words=["--plugin", "explorer_agent.testing"])
+        try:
+            assert Reader(talk.incoming).read()
+            talk.outgoing.write(b"{}\n")
+            talk.outgoing.flush()
+        finally:
+            talk.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
