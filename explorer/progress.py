@@ -149,7 +149,8 @@ def summary(ending: Ending) -> str:
     told = wording.endings(record.state for record in ending.records) or "nothing new"
     lines = [*map(_folded, (ending.reason, f"this run: {told}")), _by_board(ending.records)]
     lines += [_folded(unmet(ending.records)), _folded(_compression(ending.records))]
-    lines += [f"{mark} {_MEANING[mark]}" for mark in _MEANING if mark in _shown_marks(ending)]
+    marks = _shown_marks(ending)
+    lines += [f"{mark} {meaning}" for mark, meaning in _MEANING.items() if mark in marks]
     return "\n".join([*filter(None, lines), f"results: {ending.folder}"])
 
 

@@ -26,7 +26,6 @@ from explorer.config.wishes import read_constraints, read_objectives
 from explorer.errors import BadInput, Problem
 from explorer.recorded import Recording, Row, Table, read_table
 from explorer.recorded.recording import rows_by_candidate
-from explorer.result import Constraint, Objective
 from explorer.space import Params, Space
 from explorer.transports.specs import RECORDED
 
@@ -61,11 +60,12 @@ def read_recorded(document: Document) -> Experiment:
     seconds = _seconds(document, table)
     yields = Yields(dataset=False, columns=tuple(_metrics(document, table, seconds)))
     objectives, constraints = read_objectives(document, yields), read_constraints(document, yields)
-    _refuse_nothing_or_less(document, table, {objective.metric for objective in objectives})
+    wanted = dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)])
+    _refuse_nothing_or_less(document, table, wanted)
     document.raise_if_broken()
     assert space is not None
     recording = _recording(document, table, space, places, yields.names, seconds)
-    _refuse_contradictions(document, recording, objectives, constraints)
+    _refuse_contradictions(document, recording, wanted)
     document.raise_if_broken()
     folder = document.file.resolve().parent
     return Experiment(
@@ -213,11 +213,9 @@ def _recording(
     return Recording(table.file, table.sha256, seconds, {c.key: held[c.key] for c in space.candidates})
 
 
-def _refuse_contradictions(
-    document: Document, recording: Recording, objectives: Sequence[Objective], constraints: Sequence[Constraint]
-) -> None:
+def _refuse_contradictions(document: Document, recording: Recording, wanted: Collection[str]) -> None:
     """Repeats of one candidate agree on whether it could be measured."""
-    for name in dict.fromkeys([*(o.metric for o in objectives), *(c.metric for c in constraints)]):
+    for name in wanted:
         for rows in recording.rows.values():
             there = [row for row in rows if name in row.metrics]
             if there and len(there) < len(rows):

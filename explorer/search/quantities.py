@@ -27,9 +27,7 @@ SCORES = ("accuracy", "output_error")  # what a recorded table calls so is one
 # falls where too little of the network is left, whether it was cut by more or rounded to less.
 SIZE, SIZED_BY = "macs", ("prune_ratio", "round_to")
 _FLAT = 1e-9
-_LEAST = (
-    1e-6  # in any unit: what is nothing, or less, is better or worse than all that is measured, and has a logarithm
-)
+_LEAST = 1e-6  # in any unit: what is less counts as this, so that nothing has a logarithm, beyond all that is measured
 
 
 def scaled(metric: str, value: float) -> float:

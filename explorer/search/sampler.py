@@ -109,7 +109,7 @@ class FrontSampler(BaseSampler):
         self._seed = seed
         self._independent = RandomSampler(seed)
         self._intersection = IntersectionSearchSpace(include_pruned=True)
-        self._told = known is not None
+        self._known = known
         self._table = None if known is None else _Table(known)
         self._expected_gain: float | None = None
 
@@ -123,7 +123,7 @@ class FrontSampler(BaseSampler):
 
     def know(self, known: Known) -> None:
         """Take in what is known of the space."""
-        self._told, self._table = True, _Table(known)
+        self._known, self._table = known, _Table(known)
 
     def leave_out(self, candidates: Iterable[Params]) -> None:
         """Propose none of these any more; what is believed of the others stays as it is."""
@@ -136,8 +136,8 @@ class FrontSampler(BaseSampler):
             return None if self._table is None else self._table.prospect(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        if self._told and self._table is not None:
-            return dict(self._table.known.distributions)
+        if self._known is not None:
+            return dict(self._known.distributions)
         return dict(sorted(self._intersection.calculate(study).items()))
 
     def sample_relative(

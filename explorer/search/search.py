@@ -294,12 +294,13 @@ class Search:
         return values
 
     def _remarks(self, record: Record) -> dict[str, list[Any]]:
-        """Which values are made up, and which were scored on a part of the samples: by as much may they be off."""
-        places = {objective.metric: i for i, objective in enumerate(self._objectives)}
-        unmeasured = [i for name, i in places.items() if name not in record.metrics]
-        partly = [i for name, i in places.items() if name in record.evaluation.previewed and i not in unmeasured]
-        off = [gain_and_sd(one, record.metrics.get(one.metric))[1] for one in self._objectives]
-        return {UNMEASURED: unmeasured, ROUGH: [[i, off[i]] for i in partly]}
+        """Which values are made up, and by how much those may be off that were scored on a part of the samples."""
+        found = [(i, one, record.metrics.get(one.metric)) for i, one in enumerate(self._objectives)]
+        partly = [seen for seen in found if seen[1].metric in record.evaluation.previewed]
+        return {
+            UNMEASURED: [i for i, _, metric in found if metric is None],
+            ROUGH: [[i, gain_and_sd(one, metric)[1]] for i, one, metric in partly if metric is not None],
+        }
 
     def _value(self, record: Record, index: int) -> float:
         value = value_of(self._objectives[index], record)

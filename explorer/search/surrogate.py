@@ -9,7 +9,7 @@ Fisher's information, ibid. section 5.4.1; Kass and Raftery, J. Am. Stat. Assoc.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,21 +37,22 @@ class Results:
     Attributes:
         rows: of candidates ``[n]``; one may be seen more than once.
         values: ``[n]``.
-        off: variance of each beside the noise that all have ``[n]``; left out: nothing.
+        off: variance of each beside the noise that all have ``[n]``.
     """
 
     rows: Ints
     values: Floats
-    off: Floats = field(default_factory=lambda: np.empty(0))
+    off: Floats
 
-    def __post_init__(self) -> None:
-        if not len(self.off):
-            object.__setattr__(self, "off", np.zeros(len(self.rows)))
+    @classmethod
+    def alike(cls, rows: Ints, values: Floats) -> Results:
+        """Those that have no more than the noise that all have."""
+        return cls(rows, values, np.zeros(len(rows)))
 
     def and_expected(self, rows: Ints, values: Floats) -> Results:
-        """With what is expected of others, as if it were exact."""
-        rows, values = np.concatenate([self.rows, rows]), np.concatenate([self.values, values])
-        return Results(rows, values, np.pad(self.off, (0, len(rows) - len(self.off))))
+        """With what is expected of others, as if it had been seen."""
+        off = np.pad(self.off, (0, len(rows)))
+        return Results(np.concatenate([self.rows, rows]), np.concatenate([self.values, values]), off)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def foretold(axes: Iterable[Axis], candidates: Sequence[Params], told: Told) -> 
         return None
     surrogate = Surrogate(_shape(shared, [*candidates, *told.params], told.shared))
     rows = np.arange(len(candidates), len(candidates) + len(values))
-    seen = Results(rows, values)
+    seen = Results.alike(rows, values)
     mean = surrogate.believe(seen, surrogate.learn(seen)).mean[: len(candidates)]
     spread = float(mean.std())
     return (mean - mean.mean()) / spread if spread > _FLAT * float(values.std()) else None

@@ -148,6 +148,11 @@ def test_a_wrong_cell_is_told_with_the_line_of_the_table(
     assert words in problem.what
 
 
+def test_nor_may_it_be_what_a_constraint_is_kept_by(read: Read) -> None:
+    space = SPACE.replace("latency_ms: min, ", "") + "constraints: [latency_ms <= 3]\n"
+    assert only_problem(read, space, TABLE.replace("1,fp16,true,2.5", "1,fp16,true,-1")).line == 3
+
+
 def test_what_may_be_nothing_or_less_may_be(read: Read) -> None:
     space = SPACE.replace("joules: min", "energy_net_mj: min, score: max")
     held = TABLE.replace("accuracy,joules", "score,energy_net_mj").replace("0.92,7", "-3,-0.2")

@@ -79,7 +79,7 @@ def test_much_of_it_in_single_precision_is_believed_all_the_same() -> None:
 def test_scales_are_learned_and_what_is_unlikely_is_not_believed() -> None:
     rng = np.random.default_rng(2)
     rows = rng.choice(len(LEVELS), 40, replace=False)
-    seen = Results(rows, 100 + 7 * smooth(LEVELS[rows]) + 0.05 * rng.standard_normal(40))
+    seen = Results.alike(rows, 100 + 7 * smooth(LEVELS[rows]) + 0.05 * rng.standard_normal(40))
     surrogate = Surrogate(SHAPE)
     learned = surrogate.learn(seen)
     belief = surrogate.believe(seen, learned)
@@ -101,7 +101,7 @@ def test_what_is_counted_is_what_it_was_told_to_be() -> None:
     off = {}
     for counted in (False, True):
         surrogate = Surrogate(Shape(AXES, LEVELS, counted=counted))
-        belief = believed(surrogate, Results(rows, values))
+        belief = believed(surrogate, Results.alike(rows, values))
         off[counted] = float(np.abs(belief.mean[rows] - values).mean())
     assert off[True] < 0.02 * values.std()
     assert off[False] > 3 * off[True]
@@ -120,7 +120,7 @@ def test_a_rough_result_beside_an_exact_one_is_luck_and_no_reason_to_doubt_the_o
     values[-4:] += [0.5, -0.5, 0.6, -0.4]
     off[-4:] = 0.5**2
     errors = {}
-    for name, results in {"told": Results(seen, values, off), "taken for exact": Results(seen, values)}.items():
+    for name, results in {"told": Results(seen, values, off), "taken for exact": Results.alike(seen, values)}.items():
         belief = believed(Surrogate(Shape(axes, levels, groups, counted=True)), results)
         errors[name] = float(np.abs(belief.mean - true)[again].mean())
     assert errors["told"] < 0.02
@@ -136,7 +136,7 @@ def test_what_foretells_is_believed_as_far_as_it_was_right() -> None:
     off = {}
     for name, columns in {"nothing": None, "both": told, "nonsense": told[:, 1:]}.items():
         surrogate = Surrogate(Shape(AXES, LEVELS, None, columns))
-        belief = believed(surrogate, Results(rows, true[rows]))
+        belief = believed(surrogate, Results.alike(rows, true[rows]))
         off[name] = float(np.abs(belief.mean - true)[others].mean())
     assert off["both"] < 0.3 * off["nothing"]
     assert off["nonsense"] < 1.2 * off["nothing"]
@@ -145,6 +145,6 @@ def test_what_foretells_is_believed_as_far_as_it_was_right() -> None:
 @pytest.mark.parametrize("values", [[5.0] * 8, [0.0] * 8, [1e9, *[1e9 + 1e-3] * 7]])
 def test_equal_values_are_no_reason_to_fail(values: list[float]) -> None:
     surrogate, rows = Surrogate(SHAPE), np.arange(8)
-    belief = believed(surrogate, Results(rows, np.array(values)))
+    belief = believed(surrogate, Results.alike(rows, np.array(values)))
     np.testing.assert_allclose(belief.mean, values[-1], rtol=1e-6, atol=1e-3)
     assert np.isfinite(belief.sd).all()

@@ -65,8 +65,9 @@ def test_a_process_that_has_a_thousand_files_open_can_talk_to_it(tmp_path: Path)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limits[1] < 2000:
         pytest.skip("this process may open fewer than 2000 files")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2000), limits[1]))
     with contextlib.ExitStack() as many:
+        many.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2000), limits[1]))
         for _ in range(1100):
             many.enter_context(open(os.devnull, "rb"))
         talk = LocalTransport(bundle, home=tmp_path / "home", words=["--plugin", "explorer_agent.testing"])
@@ -76,4 +77,3 @@ def test_a_process_that_has_a_thousand_files_open_can_talk_to_it(tmp_path: Path)
             talk.outgoing.flush()
         finally:
             talk.close()
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -233,7 +233,8 @@ def _read(engine: Path, bound_to: Mapping[str, Any]) -> _Content:
         with zipfile.ZipFile(str(engine)) as archive:
             facts, network = json.loads(archive.read(_FACTS).decode("ascii")), archive.read(_NETWORK)
             theirs, work = dict(facts["bound_to"]), [Layer(**layer) for layer in facts["layers"]]
-            digests = str(facts["source"]), str(facts.get("network") or _digest(network))
+            computes = facts.get("network", _digest(network))  # an earlier agent's engine does not say
+            content = _Content(work, network, str(facts["source"]), str(computes))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise AgentError(FAILED, f"not an engine of a virtual board: {error}") from error
     differing = [
@@ -241,7 +242,7 @@ def _read(engine: Path, bound_to: Mapping[str, Any]) -> _Content:
     ]
     if differing:
         raise AgentError(INFEASIBLE, "the engine was built elsewhere: " + ", ".join(differing))
-    return _Content(work, network, *digests)
+    return content
 
 
 def _digest(data: bytes) -> str:
