@@ -15,11 +15,12 @@ from explorer.config import Experiment
 from explorer.device import connect
 from explorer.errors import NoDevice, in_one_line
 from explorer.execution import WORKERS
-from explorer.forecast.durations import Duration, Past, beside
-from explorer.forecast.stages import BUILD, MEASURE, Need, needs
+from explorer.forecast.durations import LOOKED_UP, Duration, Past, beside
+from explorer.forecast.stages import BUILD, LOOK_UP, MEASURE, ON_BOARDS, Need, needs
 from explorer.impossible import Impossible, by, impossible
 from explorer.oracle import Foresight, Graph, Target, concerns
 from explorer.pipeline import Stage, find
+from explorer.recorded import Recording
 from explorer.space import Candidate
 from explorer.store import STUDY, StudyData, read
 from explorer.study import open_dataset, refuse_other
@@ -119,37 +120,65 @@ def forecast(experiment: Experiment, *, results: Path, cache: Path, fresh: bool 
     if not fresh:
         refuse_other(folder, experiment)
     data = read(folder) if not fresh and (folder / STUDY).exists() else None
-    others = beside(results, folder)
-    board = _board(experiment, data, others, cache)
+    if experiment.recorded is not None:
+        to_do = _of_table(experiment, experiment.recorded, data)
+    else:
+        to_do = _of_boards(experiment, data, beside(results, folder), cache)
     records = data.records if data else ()
-    artifacts = _Looking(cache)
-    target = Target.of_capabilities(board.capabilities or {})
-    compression = Compression(experiment, open_dataset(experiment), artifacts=artifacts, target=target)
-    cannot = _impossible(experiment, board, compression, artifacts)
-    untried = _untried(experiment, cannot, data)
     limit = experiment.search.trials
-    trials = len(untried) if limit is None else max(0, min(limit - len(records), len(untried)))
-    past = Past(experiment, records, others, board.capabilities or {})
-    built = [Candidate(r.params, experiment.space.fixed) for r in records if BUILD in r.evaluation.stages]
-    previewed = rungs_of(experiment, experiment.space.size - len(cannot.reasons)).preview
-    network = partial(compression.of, previewed=previewed)
-    found = needs(untried, network, done=lambda stage: find(stage, artifacts) is not None, built=built)
-    each = {need.name: past.duration(need.name) for need in found}
-    work = _works(found, each, trials, experiment)
+    trials = to_do.untried if limit is None else max(0, min(limit - len(records), to_do.untried))
+    work = _works(to_do.needs, to_do.each, trials, experiment)
     left_s = _left_s(experiment, data)
     return Forecast(
         study=experiment.study,
-        board=board,
-        impossible=cannot,
+        board=to_do.board,
+        impossible=to_do.impossible,
         tried=len(records),
-        untried=len(untried),
+        untried=to_do.untried,
         trials=trials,
         work=work,
         race_s=_race_s(experiment, work),
         boards=len(experiment.devices),
         left_s=left_s,
-        within=None if left_s is None else _within(left_s, found, each, trials, experiment),
+        within=None if left_s is None else _within(left_s, to_do.needs, to_do.each, trials, experiment),
     )
+
+
+@dataclass(frozen=True)
+class _ToDo:
+    """What the candidates that nobody has tried need, and what a piece of each stage's work takes."""
+
+    board: Board
+    impossible: Impossible
+    untried: int
+    needs: Sequence[Need]
+    each: Mapping[str, Duration]
+
+
+def _of_boards(experiment: Experiment, data: StudyData | None, others: Sequence[StudyData], cache: Path) -> _ToDo:
+    board = _board(experiment, data, others, cache)
+    capabilities = board.capabilities or {}
+    records = data.records if data else ()
+    artifacts = _Looking(cache)
+    target = Target.of_capabilities(capabilities)
+    compression = Compression(experiment, open_dataset(experiment), artifacts=artifacts, target=target)
+    cannot = _impossible(experiment, board, compression, artifacts)
+    untried = _untried(experiment, cannot, data)
+    past = Past(experiment, records, others, capabilities)
+    built = [Candidate(r.params, experiment.space.fixed) for r in records if BUILD in r.evaluation.stages]
+    previewed = rungs_of(experiment, experiment.space.size - len(cannot.reasons)).preview
+    network = partial(compression.of, previewed=previewed)
+    found = needs(untried, network, done=lambda stage: find(stage, artifacts) is not None, built=built)
+    return _ToDo(board, cannot, len(untried), found, {need.name: past.duration(need.name) for need in found})
+
+
+def _of_table(experiment: Experiment, recording: Recording, data: StudyData | None) -> _ToDo:
+    """A recorded table has all the answers: nothing is made or measured, and no board is needed."""
+    words = f"no board is needed: what candidates yield is looked up in {recording.file.name}"
+    cannot = Impossible(experiment.space.size)
+    untried = len(_untried(experiment, cannot, data))
+    board = Board({"recorded": recording.to_json()}, words)
+    return _ToDo(board, cannot, untried, [Need(LOOK_UP, (1,) * untried)], {LOOK_UP: LOOKED_UP})
 
 
 def _works(found: Sequence[Need], each: Mapping[str, Duration], trials: int, experiment: Experiment) -> list[Work]:
@@ -160,8 +189,8 @@ def _works(found: Sequence[Need], each: Mapping[str, Duration], trials: int, exp
 
 
 def _hours(work: Sequence[Work], boards: int) -> tuple[float, float]:
-    host = [one.hours for one in work if one.need.name not in (BUILD, MEASURE)]
-    board = [one.hours for one in work if one.need.name in (BUILD, MEASURE)]
+    host = [one.hours for one in work if one.need.name not in ON_BOARDS]
+    board = [one.hours for one in work if one.need.name in ON_BOARDS]
     least = max(sum(low for low, _ in host) / WORKERS, sum(low for low, _ in board) / boards)
     return least, sum(high for _, high in host) + sum(high for _, high in board) / boards
 

@@ -63,11 +63,13 @@ def _below(found: Forecast) -> Iterator[str]:
         yield from _wrapped(
             f"{_hours(found.left_s / 3600)} h are left of the limit of time: enough for {enough} trials"
         )
+    least, most = found.hours
     boards = f"; {found.boards} boards share the work" if found.boards > 1 else ""
-    yield from _wrapped(
+    how = (
         "least: trials that share as much work as can be, host and board at work at the same time; most: trials that "
-        f"share as little as can be, one after the other{boards}; less where nothing is left to gain"
+        f"share as little as can be, one after the other{boards}; "
     )
+    yield from _wrapped(f"{how if least < most else ''}less where nothing is left to gain")
     yield "nothing was started, nor written to the results"
 
 

@@ -16,6 +16,8 @@ from explorer.pipeline import Stage
 from explorer.space import ENGINE_AXES, Candidate
 
 BUILD, MEASURE = "build", "measure"
+LOOK_UP = "look up"  # in a recorded table, instead of all the others
+ON_BOARDS = (BUILD, MEASURE, LOOK_UP)  # what a host does not do
 # Of a network; others come last.
 ORDER = ("train", "prune", "finetune", "export", "quantise", "ranges", "cast", "preview")
 

@@ -13,6 +13,8 @@ from explorer.errors import BadInput
 from explorer.forecast import as_json, forecast, page
 from explorer.result import Evaluation, Record, StageTime
 from explorer.store import open_store
+from explorer.study import run
+from tests.fixtures.watching import Watching
 from tests.forecast.boards import CAPABILITIES
 
 SPACE = """\
@@ -130,3 +132,26 @@ def test_a_limit_of_time_tells_how_many_trials_it_is_enough_for(experiment: Expe
     assert found.left_s == 35.0
     assert found.within == (0, 3), "one of them may need the 40 s of quantising"
     assert "enough for 0 to 3 trials" in page(found)
+
+
+def test_a_recorded_table_needs_no_board_and_nothing_made(tmp_path: Path) -> None:
+    rows = "".join(f"{cores},{mhz},{cores * mhz}\n" for cores in (1, 2, 4) for mhz in (300, 600))
+    (tmp_path / "table.csv").write_text(f"cores,mhz,frames\n{rows}")
+    (tmp_path / "space.yaml").write_text(
+        "study: t\ndevice: recorded:table.csv\nspace: [cores, mhz]\nobjectives: {frames: max}\nsearch: {trials: 5}\n"
+    )
+    experiment = load(tmp_path / "space.yaml")
+    found = forecast(experiment, results=tmp_path / "results", cache=tmp_path / "cache")
+    assert (found.tried, found.untried, found.trials) == (0, 6, 5)
+    assert [(work.need.name, work.least, work.most) for work in found.work] == [("look up", 5, 5)]
+    least, most = found.hours
+    assert least == most < 0.01
+    assert not found.board.connected
+    text = " ".join(page(found).split())
+    assert "no board is needed: what candidates yield is looked up in table.csv" in text
+    assert "host and board" not in text
+    assert [work["stage"] for work in json.loads(as_json(found))["work"]] == ["look up"]
+
+    run(experiment, results=tmp_path / "results", cache=tmp_path / "cache", watcher=Watching())
+    again = forecast(override(experiment, trials=10), results=tmp_path / "results", cache=tmp_path / "cache")
+    assert (again.tried, again.untried, again.trials) == (5, 1, 1)
