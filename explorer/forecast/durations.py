@@ -36,9 +36,11 @@ ASSUMED_S = {
     "ranges": 10.0,
     "cast": 10.0,
     "preview": 10.0,
-    BUILD: 60.0,
+    BUILD: 60.0,  # TensorRT tries kernels on the board
 }
 USUAL_S = 60.0  # of a stage that is not among them
+LOADING, LOAD_S = {"onnxruntime", "openvino"}, 1.0  # they build nothing that takes long
+ITERATION_S = 0.2  # of training
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,37 @@ class Past:
         return same_board and (stage == BUILD or data.study["experiment"].get("measure") == plan)
 
     def _assumed(self, stage: str) -> Duration:
-        if stage != MEASURE:
-            return Duration(ASSUMED_S.get(stage, USUAL_S), False, "assumed: none was timed here")
+        if stage == MEASURE:
+            return Duration(
+                self._measuring_s(), False, "assumed: as long as 'measure' allows, without cooling down and scoring"
+            )
+        if stage == BUILD and not self._builds:
+            return Duration(LOAD_S, False, "assumed: networks are loaded as they are")
+        iterations = self._iterations(stage)
+        if iterations is not None:
+            return Duration(iterations * ITERATION_S, False, f"assumed: {ITERATION_S} s an iteration")
+        return Duration(ASSUMED_S.get(stage, USUAL_S), False, "assumed: none was timed here")
+
+    @property
+    def _builds(self) -> bool:
+        """Whether a runtime that takes long to build an engine may be asked to."""
+        space = self.experiment.space
+        free = next((axis.values for axis in space.axes if axis.name == "runtime"), ())
+        runtimes = {str(runtime) for runtime in free or (space.fixed.get("runtime"),)}
+        return not self.board.get("simulated") and not runtimes <= LOADING
+
+    def _iterations(self, stage: str) -> int | None:
+        """Of training, where a study says how many."""
+        wanted = self.experiment
+        return {"finetune": wanted.finetune.iterations, "train": wanted.train.get("iterations")}.get(stage)
+
+    def _measuring_s(self) -> float:
         plan = self.experiment.measure
         beside = 2 * plan.rounds * BLOCK_S if plan.reference_every else 0.0
         seconds = plan.warmup_s + plan.budget_s + 2 * plan.idle_s + beside
         if self.experiment.search.ladder and may_be_long(self.experiment):
             seconds += plan.warmup_s + plan.budget_s / PART + 2 * plan.idle_s + beside
-        return Duration(seconds, False, "assumed: as long as 'measure' allows, without cooling down and scoring")
+        return seconds
 
 
 def beside(results: Path, own: Path) -> list[StudyData]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from explorer.config import Experiment, load, override
+from explorer.config.experiment import FinetunePlan
 from explorer.errors import BadInput
 from explorer.forecast import as_json, forecast, page
+from explorer.forecast.durations import Past
 from explorer.result import Evaluation, Record, StageTime
 from explorer.store import open_store
 from explorer.study import run
@@ -113,7 +116,27 @@ def test_what_nobody_has_timed_is_assumed_and_says_so(experiment: Experiment, tm
     measure = next(work for work in told["work"] if work["stage"] == "measure")
     assert measure["seconds_each"] == 0.5 + 2 + 2 * 0.25
     assert measure["source"].startswith("assumed: as long as 'measure' allows")
+    build = next(work for work in told["work"] if work["stage"] == "build")
+    assert (build["seconds_each"], build["source"]) == (1.0, "assumed: networks are loaded as they are")
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("runtime", "simulated", "seconds"), [("tensorrt", False, 60.0), ("tensorrt", True, 1.0)])
+def test_tensorrt_takes_its_time_on_a_real_board(
+    experiment: Experiment, runtime: str, simulated: bool, seconds: float
+) -> None:
+    space = replace(experiment.space, fixed={**experiment.space.fixed, "runtime": runtime})
+    past = Past(replace(experiment, space=space), (), (), {"simulated": simulated})
+    assert past.duration("build").seconds == seconds
+
+
+def test_training_is_assumed_to_take_as_long_as_its_iterations(experiment: Experiment) -> None:
+    told = replace(experiment, finetune=FinetunePlan(iterations=50), train={"iterations": 200})
+    past = Past(told, (), (), {})
+    assert [past.duration(stage).seconds for stage in ("finetune", "train")] == [10.0, 40.0]
+    assert past.duration("finetune").source == "assumed: 0.2 s an iteration"
+    epochs = Past(replace(experiment, finetune=FinetunePlan(epochs=3)), (), (), {})
+    assert epochs.duration("finetune").source == "assumed: none was timed here"
 
 
 def test_another_experiment_in_the_folder_is_refused(experiment: Experiment, tmp_path: Path) -> None:
