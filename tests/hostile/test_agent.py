@@ -8,8 +8,10 @@ lives or ends in good order, and no file appears but under its own sha256 in the
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import io
+import itertools
 import os
 import re
 import socket
@@ -244,7 +246,11 @@ def converse(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Converse
     monkeypatch.setattr(session, "Foreman", Shared(foreman).for_session)
     monkeypatch.setattr(serve, "heed_signals", lambda _: None)
 
+    sessions = itertools.count(1)
+
     def said(data: bytes) -> list[Message]:
+        if next(sessions) % 100 == 0:
+            gc.collect()  # a link is part of a cycle, and holds its pipe until it is collected
         ours, theirs = socket.socketpair()
         monkeypatch.setattr(serve, "claim", partial(_claim, theirs))
         answers = bytearray()
