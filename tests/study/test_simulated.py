@@ -119,10 +119,7 @@ def test_figures_follow_from_raw_data(data: StudyData) -> None:
 def test_a_board_is_the_same_whenever_it_is_asked(tmp_path: Path, root: Path) -> None:
     one, other = (explored(tmp_path / name, root, "orin-nano").records for name in ("one", "other"))
     assert [record.params for record in one] == [record.params for record in other]
-    for here, there in zip(one, other, strict=True):
-        assert here.metrics.keys() == there.metrics.keys()
-        for name, metric in here.metrics.items():
-            assert metric.value == pytest.approx(there.metrics[name].value, rel=1e-3), (here.params, name)
+    assert [record.metrics for record in one] == [record.metrics for record in other]
 
 
 @pytest.mark.slow

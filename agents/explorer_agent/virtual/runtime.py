@@ -1,10 +1,12 @@
 """TensorRT on a virtual board: what an engine computes is ONNX Runtime's, how long it takes is the roofline's.
 
-build   ONNX ──► layers (what each has to do) ──┐
-            └──► ONNX Runtime's own engine ─────┴─► one .zip
+build   ONNX ──► layers (what each has to do) ────┐
+            └──► ONNX in the precision asked for ─┴─► one .zip
 load    ──► a schedule in the present power mode      outputs() run for real;  step() moves the board's clock
 
-Units, streams and power modes change no output here, and so engines of one network answer the same samples once.
+Units, streams and power modes change no output here, and so engines of one network answer the same samples once. What
+ONNX Runtime makes of a network differs from one time to the next in the order of its nodes, and would give the same
+engine another name; so engines hold the network as it was before.
 """
 
 from __future__ import annotations
@@ -128,7 +130,7 @@ class VirtualEngine:
 
     def outputs(self, inputs: Path) -> bytes:
         by, samples = OnnxRuntime().describe()["version"], _digest(inputs.read_bytes())
-        question = [by, self._content.computes, self._deployment.batch, samples]
+        question = [by, _digest(self._content.network), self._deployment.batch, samples]
         answers = Cache(self._world.root / _ANSWERS)
         known = answers.get(question)
         if known is not None:
@@ -142,7 +144,8 @@ class VirtualEngine:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / _NETWORK
             path.write_bytes(self._content.network)
-            return OnnxRuntime().load(path, replace(self._deployment, streams=1, threads=0)).outputs(inputs)
+            compiled = _compiled(path, self._deployment)
+            return OnnxRuntime().load(compiled, replace(self._deployment, streams=1, threads=0)).outputs(inputs)
 
 
 def _fits(work: Sequence[Layer], free_mb: float, fault_mb: float) -> None:
@@ -195,32 +198,37 @@ def _told(found: Schedule) -> dict[str, Any]:
 def _write(out: Path, work: Sequence[Layer], source: Path, deployment: Deployment, bound_to: Mapping[str, Any]) -> str:
     """Write the engine; returns what it computes, in words."""
     with tempfile.TemporaryDirectory() as folder:
-        network, built = Path(folder) / _NETWORK, Path(folder) / "built.onnx"
+        network = Path(folder) / _NETWORK
         words = numerics.write(source, deployment.precision, network)
-        plain = not onnxfile.is_quantised(onnxfile.op_types(network))
-        OnnxRuntime().build(network, replace(deployment, precision="fp32" if plain else "int8"), built)
-        digests = {"source": _digest(source.read_bytes()), "network": _digest(network.read_bytes())}
-        facts = {"simulated": True, "bound_to": dict(bound_to), "numerics": words, **digests}
+        _compiled(network, deployment)  # what cannot be is refused now
+        digest = _digest(source.read_bytes())
+        facts = {"simulated": True, "bound_to": dict(bound_to), "numerics": words, "source": digest}
         told = json.dumps(dict(facts, layers=[asdict(layer) for layer in work]), sort_keys=True)
         with zipfile.ZipFile(str(out), "w") as archive:
-            for name, data in ((_FACTS, told.encode("ascii")), (_NETWORK, built.read_bytes())):
+            for name, data in ((_FACTS, told.encode("ascii")), (_NETWORK, network.read_bytes())):
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
     return words
+
+
+def _compiled(network: Path, deployment: Deployment) -> Path:
+    """What ONNX Runtime makes of a network, beside it."""
+    plain = not onnxfile.is_quantised(onnxfile.op_types(network))
+    out = network.with_name("compiled.onnx")
+    OnnxRuntime().build(network, replace(deployment, precision="fp32" if plain else "int8"), out)
+    return out
 
 
 class _Content(NamedTuple):
     """Of an engine's file.
 
     Attributes:
-        network: as ONNX Runtime loads it.
+        network: in the precision asked for.
         source: sha256 of what the engine was built from.
-        computes: what the outputs hang on: sha256 of the network in its precision, as it was before it was compiled.
     """
 
     layers: list[Layer]
     network: bytes
     source: str
-    computes: str
 
 
 def _read(engine: Path, bound_to: Mapping[str, Any]) -> _Content:
@@ -233,8 +241,7 @@ def _read(engine: Path, bound_to: Mapping[str, Any]) -> _Content:
         with zipfile.ZipFile(str(engine)) as archive:
             facts, network = json.loads(archive.read(_FACTS).decode("ascii")), archive.read(_NETWORK)
             theirs, work = dict(facts["bound_to"]), [Layer(**layer) for layer in facts["layers"]]
-            computes = facts.get("network", _digest(network))  # an earlier agent's engine does not say
-            content = _Content(work, network, str(facts["source"]), str(computes))
+            content = _Content(work, network, str(facts["source"]))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise AgentError(FAILED, f"not an engine of a virtual board: {error}") from error
     differing = [

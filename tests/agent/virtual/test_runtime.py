@@ -54,14 +54,11 @@ def test_an_engine_says_that_it_is_simulated_and_of_which_board(make: Make, tmp_
     assert facts["simulation"]["board"] == "agx-orin-64"
 
 
-def test_the_same_build_is_the_same_engine(make: Make, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        make().build(nets.dense(tmp_path / "n"), asked(), tmp_path / name)
-    headers = []
-    for name in ("one", "two"):
-        with zipfile.ZipFile(tmp_path / name) as archive:
-            headers.append(archive.read("engine.json"))
-    assert headers[0] == headers[1]
+def test_the_same_build_is_the_same_engine(make: Make, root: Path, tmp_path: Path) -> None:
+    """Its name seeds the order of turns; ONNX Runtime leaves the nodes of this network in either of two orders."""
+    for name in range(8):
+        make().build(root / "examples" / "own_onnx" / "small.onnx", asked(), tmp_path / f"engine-{name}")
+    assert len({path.read_bytes() for path in tmp_path.glob("engine-*")}) == 1
 
 
 def test_an_engine_of_another_board_is_refused(make: Make, tmp_path: Path) -> None:
